@@ -246,7 +246,7 @@ def decode_from_worker(body: bytes) -> FromWorker:
         WireError: anything but exactly one well-formed message.
     """
     try:
-        return _from_worker.decode(body)
+        return _from_worker.decode(body)  # type: ignore[no-any-return]
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise WireError(f"not a message of a worker: {error}") from error
 
@@ -258,6 +258,6 @@ def decode_to_worker(body: bytes) -> ToWorker:
         WireError: anything but exactly one well-formed message.
     """
     try:
-        return _to_worker.decode(body)
+        return _to_worker.decode(body)  # type: ignore[no-any-return]
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise WireError(f"not a message of a broker: {error}") from error
