@@ -1,0 +1,1 @@
+"""Policies to start from; a test exercises each."""
