@@ -1,0 +1,182 @@
+"""Who gets which answer: the tasks of a script, the decoders of its instances, the clamps so far.
+
+Theory of operation
+-------------------
+One `Hub` per worker. Every measurement is a `Pending` from its submit to its end. Whatever arrives is
+handed to `Hub.take`, which only notes it: on the pending task, and in the queue of the control object
+that asked. Script code (callbacks) never runs here; the control object runs it when the script waits.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from onvp import native
+from onvp.sandbox.wire import calls
+from onvp.sandbox.worker.client import Client
+from onvp.sandbox.worker.facade import errors
+
+
+class Owner(Protocol):
+    """What the hub knows of a control object."""
+
+    def _take_result(self, pending: "Pending", result: Any) -> None: ...
+    def _take_failure(self, pending: "Pending", error: Exception) -> None: ...
+    def _take_meta(self, index: int, record: Any) -> None: ...
+    def _take_gone(self, index: int, reason: str) -> None: ...
+
+
+class Pending:
+    """One measurement that was asked for and has not ended."""
+
+    __slots__ = ("accepted", "clamps", "error", "inst", "owner", "result", "sync", "task")
+
+    def __init__(self, owner: Owner, inst: Any, task: int, *, sync: bool) -> None:
+        self.owner = owner
+        self.inst = inst
+        self.task = task
+        self.sync = sync
+        self.accepted = False
+        self.clamps: list[calls.Clamp] = []
+        self.error: Exception | None = None
+        self.result: Any = None
+
+
+class Hub:
+    """The worker's side of all measurements."""
+
+    def __init__(self, client: Client, instances: list[calls.Instance]) -> None:
+        self.client = client
+        self.instances = instances
+        self.clamps: list[calls.Clamp] = []
+        self._pending: dict[int, Pending] = {}
+        self._owners: list[Owner] = []
+        self._decoders: dict[tuple[int, int], native.Decoder] = {}
+        self._meta: dict[int, list[Any]] = {}
+        self._budgets: dict[int, dict[str, float]] = {}
+        self._gone: dict[int, str] = {}
+        client.subscriber = self.take
+
+    def register(self, owner: Owner) -> None:
+        """A control object that wants to hear of instances."""
+        self._owners.append(owner)
+
+    def meta(self, index: int) -> list[Any]:
+        """The list and cycle records that an instance began with."""
+        return self._meta.get(index, [])
+
+    def gone(self, index: int) -> str | None:
+        """Why an instance has ended, or None."""
+        return self._gone.get(index)
+
+    def submit(
+        self, owner: Owner, inst: Any, index: int, primitive: str, params: dict[str, Any], *, sync: bool
+    ) -> Pending:
+        """Ask for a measurement; returns once it is granted, or (``sync``) at once.
+
+        Raises:
+            Refused: a rule said no.
+            ValueError, TypeError: a parameter is out of its range or of a wrong type.
+            ScamperInstError: no prober can do it.
+        """
+        task = self.client.next_task()
+        pending = self._pending[task] = Pending(owner, inst, task, sync=sync)
+        self.client.send(
+            calls.Submit(task=task, primitive=primitive, params=params, instance=index, sync=sync)
+        )
+        while not sync and not pending.accepted and pending.error is None:
+            self.client.pump(None)
+        if pending.error is not None and not pending.accepted:
+            raise pending.error
+        return pending
+
+    def halt(self, task: int) -> None:
+        """Ask for an early end; nothing happens when the task has ended."""
+        if task in self._pending:
+            self.client.send(calls.Halt(task=task))
+
+    def budget(self) -> dict[str, float]:
+        """What is left, by name."""
+        seq = self.client.next_task()
+        self.client.send(calls.AskBudget(seq=seq))
+        while seq not in self._budgets:
+            self.client.pump(None)
+        return self._budgets.pop(seq)
+
+    def take(self, message: calls.ToWorker) -> None:
+        """Note what arrived."""
+        match message:
+            case calls.Record(task=0):
+                self._take_meta(message)
+            case calls.Record():
+                self._take_record(message)
+            case calls.Accepted():
+                self._take_accepted(message)
+            case calls.Refused():
+                self._fail(message.task, lambda pending: errors.refused(message, pending.inst))
+            case calls.Invalid():
+                self._fail(message.task, lambda pending: errors.invalid(message, pending.inst))
+            case calls.Failed():
+                self._fail(
+                    message.task, lambda pending: errors.ScamperInstError(message.message, pending.inst)
+                )
+            case calls.Gone():
+                self._gone[message.instance] = message.reason
+                for owner in self._owners:
+                    owner._take_gone(message.instance, message.reason)
+            case calls.Budget():
+                self._budgets[message.seq] = message.left
+            case calls.Job():
+                raise AssertionError("a second job")
+
+    def _take_accepted(self, message: calls.Accepted) -> None:
+        pending = self._pending.get(message.task)
+        if pending is not None:
+            pending.accepted = True
+            pending.clamps = message.clamps
+            self.clamps.extend(message.clamps)
+
+    def _take_meta(self, message: calls.Record) -> None:
+        try:
+            record = self._decoder(message, None).feed_record(message.data)
+        except native.WartsError:
+            return  # the results of this connection will say what is wrong with it
+        if record is None or message.connection != self._first_connection(message.instance):
+            # Later connections of an instance are our own doing; a script sees one list and one cycle.
+            return
+        self._meta.setdefault(message.instance, []).append(record)
+        for owner in self._owners:
+            owner._take_meta(message.instance, record)
+
+    def _take_record(self, message: calls.Record) -> None:
+        pending = self._pending.pop(message.task, None)
+        if pending is None:
+            return
+        pending.accepted = True
+        try:
+            result = self._decoder(message, pending.inst).feed_record(message.data)
+        except native.WartsError as error:
+            self._end(pending, errors.ScamperInstError(f"could not read the result: {error}", pending.inst))
+            return
+        pending.result = result
+        pending.owner._take_result(pending, result)
+
+    def _fail(self, task: int, make: Callable[[Pending], Exception]) -> None:
+        pending = self._pending.pop(task, None)
+        if pending is not None:
+            self._end(pending, make(pending))
+
+    def _end(self, pending: Pending, error: Exception) -> None:
+        pending.error = error
+        if pending.accepted:
+            pending.owner._take_failure(pending, error)
+
+    def _decoder(self, message: calls.Record, inst: Any) -> native.Decoder:
+        key = (message.instance, message.connection)
+        decoder = self._decoders.get(key)
+        if decoder is None:
+            decoder = self._decoders[key] = native.Decoder()
+        decoder.inst = inst
+        return decoder
+
+    def _first_connection(self, instance: int) -> int:
+        return min(connection for index, connection in self._decoders if index == instance)
