@@ -1,0 +1,79 @@
+"""Helpers of the jail's tests: one worker's whole life as a value."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from onvp.sandbox.jail.levels import Level
+from onvp.sandbox.jail.limits import Limits
+from onvp.sandbox.jail.messages import Configure, Switch
+from onvp.sandbox.jail.spawn import End, Jail, Worker
+
+
+@dataclass(frozen=True)
+class Life:
+    """What a worker wrote and how it ended."""
+
+    text: str
+    end: End
+
+    @property
+    def lines(self) -> list[str]:
+        return self.text.splitlines()
+
+
+def native(*, least: Level = Level.FULL, without: tuple[Switch, ...] = ()) -> Jail:
+    """A jail whose workers run native test code."""
+    return Jail(
+        Configure(
+            run="tests.jail.native_entry:run",
+            preload="tests.jail.native_entry:preload",
+            least=least,
+            path=(str(Path(__file__).parents[2]),),
+            without=without,
+        )
+    )
+
+
+async def read_all(worker: Worker) -> bytes:
+    """What it writes until its end of the channel closes."""
+    loop, data = asyncio.get_running_loop(), b""
+    try:
+        while part := await loop.sock_recv(worker.socket, 65_536):
+            data += part
+    except ConnectionResetError:  # it ended with something of ours unread
+        pass
+    return data
+
+
+async def live(jail: Jail, source: str, limits: Limits | None = None) -> Life:
+    """Run native source in a new worker until it ends."""
+    worker = await jail.spawn(limits or Limits(cpu_s=10, wall_s=20))
+    with worker.socket:
+        try:
+            await asyncio.get_running_loop().sock_sendall(worker.socket, source.encode() + b"\0")
+        except OSError:
+            pass
+        text = (await read_all(worker)).decode()
+    return Life(text, await worker.wait())
+
+
+class Cell:
+    """A jail and the loop that it lives on, for tests that are not async."""
+
+    def __init__(self, jail: Jail) -> None:
+        self.jail = jail
+        self.loop = asyncio.new_event_loop()
+        self.report = self.loop.run_until_complete(jail.start())
+
+    def run(self, source: str, limits: Limits | None = None) -> Life:
+        """One worker's whole life."""
+        return self.loop.run_until_complete(live(self.jail, source, limits))
+
+    def close(self) -> None:
+        """End the zygote."""
+        self.loop.run_until_complete(self.jail.close())
+        self.loop.run_until_complete(self.loop.shutdown_default_executor())
+        self.loop.close()
