@@ -1,0 +1,3 @@
+"""Fixtures that every room uses."""
+
+pytest_plugins = ["tests.lab.fixtures"]
