@@ -9,7 +9,7 @@ refused   anything less, or a worker that is uid 0: scripts do not run
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -65,7 +65,15 @@ def judge(layers: Iterable[Layer]) -> LevelReport:
     for higher in (Level.STANDARD, Level.FULL):
         missing = [name for name in NEEDED[higher] if name not in facts or not facts[name].works]
         if missing:
-            details = [f"{n}: {facts[n].detail if n in facts else 'not reported'}" for n in missing]
-            return LevelReport(level, tuple(facts.values()), "; ".join(dict.fromkeys(details)))
+            return LevelReport(level, tuple(facts.values()), _reasons(facts, missing))
         level = higher
     return LevelReport(level, tuple(facts.values()), "")
+
+
+def _reasons(facts: Mapping[str, Layer], missing: Iterable[str]) -> str:
+    """Each reason once, after the layers that it explains."""
+    names: dict[str, list[str]] = {}
+    for name in missing:
+        detail = facts[name].detail if name in facts else "not verified"
+        names.setdefault(detail, []).append(name)
+    return "; ".join(f"{', '.join(these)}: {detail}" for detail, these in names.items())

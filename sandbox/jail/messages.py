@@ -42,6 +42,11 @@ class Configure(msgspec.Struct, tag="configure", frozen=True, forbid_unknown_fie
     path: tuple[str, ...] = ()
     without: tuple[Switch, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Refuse the one user that a worker must not be."""
+        if self.uid <= 0 or self.gid <= 0:
+            raise ValueError(f"workers are never root: uid {self.uid}, gid {self.gid}")
+
 
 class Fork(msgspec.Struct, tag="fork", frozen=True, forbid_unknown_fields=True):
     """Agent: start a worker on the descriptor that comes along."""

@@ -275,7 +275,7 @@ def rehearse(uid: int, gid: int) -> str:
             stand_down(line)
             os.write(say, b"+")
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer
-            os.write(say, f"{error}".encode()[:4096])
+            os.write(say, _words(error).encode()[:4096])
         finally:
             os._exit(0)
     os.close(say)
@@ -283,6 +283,13 @@ def rehearse(uid: int, gid: int) -> str:
         answer = stream.read().decode(errors="replace")
     os.waitpid(child, 0)
     return "" if answer == "+" else answer or "the rehearsal ended without a word"
+
+
+def _words(error: BaseException) -> str:
+    """What went wrong, without the number."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return str(error)
 
 
 def _ask(line: socket.socket, request: bytes) -> None:
@@ -324,7 +331,7 @@ def _stand_guard(zygote: int, line: socket.socket, uid: int, gid: int) -> NoRetu
         os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
     except BaseException as error:  # noqa: BLE001 - the zygote dies with us, saying why
         try:
-            line.send(f"{error}".encode()[:250])
+            line.send(_words(error).encode()[:250])
             os.waitpid(zygote, 0)
         finally:
             os._exit(1)

@@ -30,6 +30,7 @@ class Ground:
         landlock: The ABI, 0 where there is none.
         program: The filter, empty where there is no seccomp.
         without: Layers switched off for tests.
+        trial: Whether this is for the trial worker, which verifies what takes longer, too.
     """
 
     uid: int
@@ -41,6 +42,7 @@ class Ground:
     landlock: int = 0
     program: bytes = b""
     without: Collection[Switch] = ()
+    trial: bool = False
 
 
 def worker_plan(ground: Ground, limits: Limits, channel: int) -> tuple[steps.Step, ...]:
@@ -53,7 +55,7 @@ def worker_plan(ground: Ground, limits: Limits, channel: int) -> tuple[steps.Ste
         steps.DieWithParent(ground.parent),
     ]
     if ground.landlock:
-        plan.append(steps.Landlock(ground.landlock))
+        plan.append(steps.Landlock(ground.landlock, ground.trial))
     if "rlimits" not in ground.without:
         plan.append(steps.ResourceLimits(limits, ground.base_data, ground.base_space))
     plan.append(steps.LastDescriptor())

@@ -180,6 +180,7 @@ class Landlock:
     """No file, no TCP port, no abstract socket, no signal to other processes, as far as the ABI goes."""
 
     abi: int
+    thorough: bool = False  # whether to try TCP, too: a fifth of a millisecond, so in the trial worker only
     name = "landlock"
 
     def describe(self) -> str:
@@ -198,7 +199,10 @@ class Landlock:
         )
 
     def verify(self) -> None:
-        """Listing / and binding a TCP port are refused with Landlock's own answer, EACCES."""
+        """Listing / (and binding a TCP port) is refused with Landlock's own answer, EACCES.
+
+        All rights were given up by one ruleset in one call, so one of them shows that it is in force.
+        """
         try:
             os.close(os.open("/", os.O_RDONLY | os.O_DIRECTORY))
         except OSError as error:
@@ -206,7 +210,7 @@ class Landlock:
                 raise
         else:
             raise ConfinementError(self.name, "/ can still be listed")
-        if self.abi >= 4:
+        if self.thorough and self.abi >= 4:
             with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
                 try:
                     probe.bind(("127.0.0.1", 0))

@@ -387,6 +387,7 @@ def trial(ground: Ground, reports: int) -> str:
     with ours, theirs:
         pid = os.fork()
         if pid == 0:
+            ground = replace(ground, trial=True)
             become_worker(ground, Limits(), TRIAL, theirs.fileno(), selftest.forbidden)
         _, status = os.waitpid(pid, 0)
     code = os.waitstatus_to_exitcode(status)

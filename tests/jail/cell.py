@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from onvp.sandbox.jail.levels import Level
 from onvp.sandbox.jail.limits import Limits
 from onvp.sandbox.jail.messages import Configure, Switch
-from onvp.sandbox.jail.spawn import End, Jail, Worker
+from onvp.sandbox.jail.spawn import End, Jail, JailClient, Worker
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,15 @@ async def read_all(worker: Worker) -> bytes:
 
 async def live(jail: Jail, source: str, limits: Limits | None = None) -> Life:
     """Run native source in a new worker until it ends."""
-    worker = await jail.spawn(limits or Limits(cpu_s=10, wall_s=20))
+    return await live_with(jail.client, source, limits)
+
+
+async def live_with(client: JailClient, source: str, limits: Limits | None = None) -> Life:
+    """The same, with the client of a zygote that somebody else started."""
+    worker = await client.spawn(limits or Limits(cpu_s=10, wall_s=20))
     with worker.socket:
-        try:
+        with contextlib.suppress(OSError):  # it may be gone already
             await asyncio.get_running_loop().sock_sendall(worker.socket, source.encode() + b"\0")
-        except OSError:
-            pass
         text = (await read_all(worker)).decode()
     return Life(text, await worker.wait())
 

@@ -1,7 +1,8 @@
 """An entry point that runs whatever Python the broker's end sends, ctypes included: the language wall is off.
 
-The whole source comes over the channel, ended by a NUL byte. It is run with `say(text)` (writes to the channel), `syscall(number,
-*arguments)` (the kernel's answer, negative for an errno) and a few modules that were loaded in the zygote.
+The whole source comes over the channel, ended by a NUL byte. It is run with `say(text)`, which writes to
+the channel, `syscall(number, *arguments)`, the kernel's answer, negative for an errno, and a few modules
+that were loaded in the zygote.
 """
 
 from __future__ import annotations

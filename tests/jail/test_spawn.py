@@ -180,7 +180,7 @@ def test_exception_of_the_entry_point(entry: str, cause: Cause, limit: str) -> N
 
 def test_level_below_the_required_one_is_refused() -> None:
     """Where a layer is missing, a jail that requires more does not start and says what is missing."""
-    with pytest.raises(LevelTooLow, match="user namespace: switched off"):
+    with pytest.raises(LevelTooLow, match="uts namespace: switched off"):
         asyncio.run(native(without=("namespaces",)).start())
 
 
