@@ -1,0 +1,143 @@
+"""The commands that the companion understands: one table each, text in, a frozen request out.
+
+Names, options, ranges and defaults are those of current scamper's commands, so that a client renders
+one form for both probers. What is not in a table is refused.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any, Final, Union
+
+from onvp.sandbox.companion.errors import CommandRefused
+from onvp.sandbox.companion.options import (
+    USERID,
+    Address,
+    Option,
+    address,
+    choice,
+    duration_us,
+    number,
+    parse,
+    to_address,
+)
+
+SECOND: Final = 1_000_000
+
+# ---- host ----
+
+QTYPES: Final[Mapping[str, int]] = {
+    "a": 1, "ns": 2, "soa": 6, "ptr": 12, "mx": 15, "txt": 16, "aaaa": 28, "svcb": 64, "https": 65,
+}  # fmt: skip
+QCLASSES: Final[Mapping[str, int]] = {"in": 1, "ch": 3, "chaos": 3}
+
+
+@dataclass(frozen=True)
+class HostRequest:
+    """A dns query. `server` None means this host's resolver; `qname` is as the client wrote it."""
+
+    qname: str
+    server: Address | None
+    qtype: int
+    qclass: int
+    retries: int
+    recurse: bool
+    wait_us: int
+    tcp: bool
+    nsid: bool
+    ecs: str | None
+    userid: int
+
+
+def _host_option(text: str) -> str:
+    if text.lower() == "nsid":
+        return "nsid"
+    if not text.lower().startswith("subnet="):
+        raise CommandRefused("unknown option")
+    prefix = text[7:]
+    if to_prefix(prefix) is None:
+        raise CommandRefused("invalid ecs subnet option")
+    return prefix
+
+
+def to_prefix(text: str) -> IPv4Network | IPv6Network | None:
+    """The prefix ``ADDRESS/LENGTH`` that `text` is; bits beyond the length are dropped."""
+    head, _, length = text.partition("/")
+    if to_address(head) is None or not re.fullmatch(r"\d{1,3}", length, re.ASCII):
+        return None
+    try:
+        return ip_network(text, strict=False)
+    except ValueError:
+        return None
+
+
+HOST: Final[Mapping[str, Option]] = {
+    "c": Option("qclass", choice("query class", QCLASSES)),
+    "O": Option("options", _host_option, repeats=True),
+    "r": Option("norecurse"),
+    "R": Option("retries", number("retries", 0, 3)),
+    "s": Option("server", address("server")),
+    "t": Option("qtype", choice("query type", QTYPES)),
+    "T": Option("tcp"),
+    "U": USERID,
+    "W": Option("wait", duration_us("timeout", "s", 1 * SECOND, 5 * SECOND)),
+}
+
+_LABEL_BYTES: Final = 63
+_NAME_BYTES: Final = 253
+
+
+def host(text: str) -> HostRequest:
+    """Read ``host [-rT] [-c class] [-O option] [-R n] [-s server] [-t type] [-U id] [-W time] NAME``."""
+    v, words = parse("host", text, HOST)
+    if len(words) != 1:
+        raise CommandRefused("expected name to query")
+    name = words[0]
+    is_address = to_address(name) is not None
+    qtype = v.get("qtype") or (QTYPES["ptr"] if is_address else QTYPES["a"])
+    if qtype == QTYPES["ptr"]:
+        if not is_address:
+            raise CommandRefused("query must be for an IP address")
+    else:
+        if is_address and qtype != QTYPES["txt"]:
+            raise CommandRefused("query cannot be for an IP address")
+        name = name.removesuffix(".")
+        labels = name.split(".") if name else []
+        if any(not 1 <= len(label) <= _LABEL_BYTES for label in labels) or len(name) > _NAME_BYTES:
+            raise CommandRefused("invalid name")
+    if v.get("tcp") and v.get("retries"):
+        raise CommandRefused("no retry with TCP")
+    subnets = [o for o in v["options"] if o != "nsid"]
+    return HostRequest(
+        qname=name,
+        server=v.get("server"),
+        qtype=qtype,
+        qclass=v.get("qclass", 1),
+        retries=v.get("retries", 0),
+        recurse=not v.get("norecurse"),
+        wait_us=v.get("wait", 5 * SECOND),
+        tcp=bool(v.get("tcp")),
+        nsid="nsid" in v["options"],
+        ecs=subnets[-1] if subnets else None,
+        userid=v.get("userid", 0),
+    )
+
+
+Request = Union[HostRequest]  # noqa: UP007
+
+READERS: Final[Mapping[str, Callable[[str], Any]]] = {"host": host}
+
+
+def read_command(line: str) -> Request:
+    """The request that a command line makes.
+
+    Raises:
+        CommandRefused: with the reason for the client.
+    """
+    word, _, rest = line.strip(" ").partition(" ")
+    reader = READERS.get(word.lower())
+    if reader is None:
+        raise CommandRefused("could not determine command type")
+    request: Request = reader(rest.strip(" "))
+    return request

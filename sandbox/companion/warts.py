@@ -1,0 +1,198 @@
+"""The records that the companion sends: plain values in, warts bytes out.
+
+A record is a header (magic, type, length) and a body. Nearly everything in a body is a *block*: one bit
+per field that is present (seven to a byte, the high bit says that another byte follows), the length of
+the fields, the fields in the order of their numbers. `block` writes that; each record type below is
+its table of fields, by number. Facts: the manual page warts(5) and scamper's field tables of 2026; the
+decoder in ``onvp.native`` is the other direction, and the tests hold both against upstream's tools.
+"""
+
+import struct
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final, TypeVar
+
+from onvp.sandbox.companion.options import Address
+from onvp.sandbox.companion.results import Host, Mx, Opt, Query, Rr, RrData, Soa, Txt
+
+T = TypeVar("T")
+
+MAGIC: Final = 0x1205
+LIST, CYCLE_START, CYCLE_STOP = 1, 2, 4
+DEALIAS, HOST, HTTP, UDPPROBE, OWAMP = 9, 14, 15, 16, 32
+
+LIST_NUMBER: Final = 1
+"""Each control connection has one list and one cycle; a decoder numbers both from 1."""
+
+_MOST_PARAMETERS: Final = 0xFFFF
+
+
+def record(kind: int, body: bytes) -> bytes:
+    """A whole record."""
+    return struct.pack("!HHI", MAGIC, kind, len(body)) + body
+
+
+def block(*fields: bytes | None) -> bytes:
+    """The fields numbered from 1 in their order; a field that is None is left out."""
+    bits = 0
+    for i, data in enumerate(fields):
+        if data is not None:
+            bits |= 1 << i
+    if not bits:
+        return b"\0"
+    flags = bytearray()
+    while bits:
+        flags.append(bits & 0x7F | (0x80 if bits >> 7 else 0))
+        bits >>= 7
+    data = b"".join(f for f in fields if f is not None)
+    if len(data) > _MOST_PARAMETERS:
+        raise ValueError(f"the fields of a block take {len(data)} bytes, and {_MOST_PARAMETERS} is the most")
+    return bytes(flags) + struct.pack("!H", len(data)) + data
+
+
+# ---- values; `*_or_none` leaves out what upstream leaves out: zeros and what is not there ----
+
+
+def u8(v: int) -> bytes:
+    """One byte."""
+    return struct.pack("!B", v)
+
+
+def u16(v: int) -> bytes:
+    """Two bytes."""
+    return struct.pack("!H", v)
+
+
+def u32(v: int) -> bytes:
+    """Four bytes."""
+    return struct.pack("!I", v)
+
+
+def stamp(us: int) -> bytes:
+    """A time since the epoch in microseconds."""
+    return struct.pack("!II", *divmod(us, 1_000_000))
+
+
+def text(v: bytes) -> bytes:
+    """A string that ends with NUL; what follows an embedded NUL is lost, as it is in scamper."""
+    return v.split(b"\0", 1)[0] + b"\0"
+
+
+def some(put: Callable[[T], bytes], v: T | None) -> bytes | None:
+    """What `put` writes for `v`, or None where `v` is None, zero or empty."""
+    return put(v) if v else None
+
+
+class Addresses:
+    """The addresses of one record: the first time in full, then by number."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Address, int] = {}
+
+    def __call__(self, a: Address) -> bytes:
+        """Write `a`: length, kind (1 IPv4, 2 IPv6) and bytes, or a zero and its number."""
+        number = self._numbers.get(a)
+        if number is not None:
+            return struct.pack("!BI", 0, number)
+        self._numbers[a] = len(self._numbers)
+        return bytes((len(a.packed), 1 if isinstance(a, IPv4Address) else 2)) + a.packed
+
+    def or_none(self, a: Address | None) -> bytes | None:
+        """The same, or None where there is no address."""
+        return None if a is None else self(a)
+
+
+# ---- list and cycle ----
+
+
+def list_record(list_id: int, name: bytes, descr: bytes | None, monitor: bytes | None) -> bytes:
+    """The list that the results of a connection belong to."""
+    fixed = u32(LIST_NUMBER) + u32(list_id) + text(name)
+    return record(LIST, fixed + block(some(text, descr), some(text, monitor)))
+
+
+def cycle_start(cycle_id: int, start_s: int, hostname: bytes | None) -> bytes:
+    """The beginning of the connection's cycle."""
+    fixed = u32(LIST_NUMBER) + u32(LIST_NUMBER) + u32(cycle_id) + u32(start_s)
+    return record(CYCLE_START, fixed + block(None, some(text, hostname)))
+
+
+def cycle_stop(stop_s: int) -> bytes:
+    """The end of the connection's cycle."""
+    return record(CYCLE_STOP, u32(LIST_NUMBER) + u32(stop_s) + block())
+
+
+# ---- host (dns) ----
+
+
+def host(r: Host) -> bytes:
+    """A dns measurement (type 14)."""
+    addr = Addresses()
+    head = block(
+        u32(LIST_NUMBER),
+        u32(LIST_NUMBER),
+        some(u32, r.userid),
+        addr.or_none(r.src),
+        addr(r.dst),
+        stamp(r.start_us),
+        some(u16, r.flags),
+        some(u16, r.wait_ms),
+        some(u8, r.stop),
+        some(u8, r.retries),
+        some(u16, r.qtype),
+        some(u16, r.qclass),
+        text(r.qname),
+        some(u8, len(r.queries)),
+        some(text, r.ecs),
+        some(text, r.errmsg.encode("ascii", "replace")),
+    )
+    return record(HOST, head + b"".join(_query(q, addr) for q in r.queries))
+
+
+def _query(q: Query, addr: Addresses) -> bytes:
+    head = block(
+        some(stamp, q.tx_us),
+        some(stamp, q.rx_us),
+        some(u16, q.ident),
+        *(some(u16, len(section)) for section in q.sections),
+        some(u8, q.rcode),
+        some(u8, q.flags),
+    )
+    return head + b"".join(_rr(rr, addr) for section in q.sections for rr in section)
+
+
+def _rr(rr: Rr, addr: Addresses) -> bytes:
+    head = some(u16, rr.rclass), some(u16, rr.rtype), text(rr.name), some(u32, rr.ttl)
+    if rr.data is None:
+        return block(*head)
+    try:
+        return block(*head, _rr_data(rr.data, addr))
+    except ValueError:  # more data than a block holds (a TXT of nearly 64 KiB): shown without its data
+        return block(*head)
+
+
+def _rr_data(data: RrData, addr: Addresses) -> bytes:
+    if isinstance(data, IPv4Address | IPv6Address):
+        return u16(1) + addr(data)
+    if isinstance(data, bytes):
+        return u16(2) + text(data)
+    if isinstance(data, Soa):
+        times = (data.serial, data.refresh, data.retry, data.expire, data.minimum)
+        return u16(3) + block(text(data.mname), text(data.rname), *(some(u32, t) for t in times))
+    if isinstance(data, Mx):
+        return u16(4) + block(some(u16, data.preference), text(data.exchange))
+    if isinstance(data, Txt):
+        strings = b"".join(u8(len(s)) + s for s in data.strings)
+        return u16(5) + _counted(len(data.strings), strings)
+    if isinstance(data, Opt):
+        return u16(6) + _counted(len(data.elements), _pairs(data.elements))
+    params = (some(u16, len(data.params)), some(bytes, _pairs(data.params)))
+    return u16(7) + block(some(u16, data.priority), text(data.target), *params)
+
+
+def _counted(count: int, data: bytes) -> bytes:
+    return block(some(u16, count), some(bytes, data))
+
+
+def _pairs(pairs: tuple[tuple[int, bytes], ...]) -> bytes:
+    return b"".join(u16(key) + u16(len(value)) + value for key, value in pairs)
