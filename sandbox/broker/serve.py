@@ -23,6 +23,7 @@ from typing import Protocol
 from onvp.policies.grant import Grant
 from onvp.sandbox.broker import session as effects
 from onvp.sandbox.broker.session import End, Halt, Probe, Send, Session, Tell
+from onvp.sandbox.prober.errors import Inexpressible
 from onvp.sandbox.wire import calls, frames, link
 from onvp.sandbox.wire.errors import Code, WireError
 
@@ -36,10 +37,14 @@ _READ_BYTES = 64 << 10
 class Probing(Protocol):
     """What the loop needs of a prober session."""
 
-    def submit(self, grant: Grant, task: int) -> None:
-        """Start a granted action; the answer comes to the loop's ``take_*`` methods."""
+    def submit(self, grant: Grant, task: int) -> str:
+        """Start a granted action; its end comes to the connection's ``on_*`` methods. Gives the prober's name.
 
-    def halt(self, task: int) -> None:
+        Raises:
+            Inexpressible: no prober here can do exactly that.
+        """
+
+    def halt(self, task: int) -> bool:
         """Ask for an early end."""
 
 
@@ -102,15 +107,15 @@ class Connection:
 
     # ---- what the prober session calls ----
 
-    def take_record(self, task: int, connection: int, data: bytes) -> None:
+    def on_record(self, task: int, connection: int, raw: bytes) -> None:
         """A raw record arrived."""
-        self._carry_out(self._session.take_record(task, connection, data, time.monotonic()))
+        self._carry_out(self._session.take_record(task, connection, raw, time.monotonic()))
 
-    def take_failure(self, task: int, message: str, code: str) -> None:
+    def on_failed(self, task: int, message: str, code: Code) -> None:
         """A task failed."""
         self._carry_out(self._session.take_failure(task, message, code, time.monotonic()))
 
-    def take_gone(self, reason: str) -> None:
+    def on_gone(self, reason: str) -> None:
         """The prober is gone for good."""
         self._carry_out(self._session.take_gone(reason))
 
@@ -177,8 +182,7 @@ class Connection:
                 case Send(message):
                     self._send(message)
                 case Probe(task, grant):
-                    assert self.prober is not None
-                    self.prober.submit(grant, task)
+                    self._probe(task, grant)
                 case Tell(body):
                     self._tell(body)
                 case Halt(task):
@@ -188,6 +192,15 @@ class Connection:
                     self._finish(effect)
                     return
         self._set_timer()
+
+    def _probe(self, task: int, grant: Grant) -> None:
+        assert self.prober is not None
+        try:
+            name = self.prober.submit(grant, task)
+        except Inexpressible as error:
+            self._carry_out(self._session.take_inexpressible(task, str(error), time.monotonic()))
+        else:
+            self._carry_out(self._session.take_submitted(task, name))
 
     def _set_timer(self) -> None:
         due = self._session.due()

@@ -13,7 +13,7 @@ A submit goes ``parsed → judged → (held) → probing → answered``:
   answered with `Refused`;
 * *held*: granted, but its rate tokens are not there yet, or too many tasks are under way. Nothing is said
   to the script, which waits: that is how a script feels a rate limit;
-* *probing*: with the prober; a halt can be asked for;
+* *probing*: with the prober, which may still say that it cannot express it; a halt can be asked for;
 * *answered*: the record or the failure went to the worker, what was not sent was refunded.
 
 The worker is hostile. Task numbers must rise by themselves, every message counts against a limit, and
@@ -31,8 +31,8 @@ import msgspec
 
 from onvp.policies.action import Action, parse
 from onvp.policies.errors import BadParameter
-from onvp.policies.grant import Grant
-from onvp.sandbox.broker.judge import Judge, Refusal, Unsupported, Verdict
+from onvp.policies.grant import Grant, Refusal
+from onvp.sandbox.broker.judge import Judge, Verdict
 from onvp.sandbox.wire import calls, link
 from onvp.sandbox.wire.errors import Code, WireError
 
@@ -214,6 +214,27 @@ class Session:
         self.counters.failed += 1
         return [Send(calls.Failed(task=task, message=message, code=code)), *self.tick(now)]
 
+    def take_submitted(self, task: int, prober: str) -> list[Effect]:
+        """A prober has taken a task."""
+        entry = self._tasks.get(task)
+        if self.ended or entry is None or (entry.sync and not entry.verdict.clamps):
+            return []
+        verdict = entry.verdict
+        accepted = calls.Accepted(
+            task=task, clamps=list(verdict.clamps), delayed_s=verdict.delay_s, prober=prober
+        )
+        return [Send(accepted)]
+
+    def take_inexpressible(self, task: int, sentence: str, now: float) -> list[Effect]:
+        """No prober here can do exactly that; nothing was sent."""
+        entry = self._tasks.pop(task, None)
+        if self.ended or entry is None:
+            return []
+        self._probing -= 1
+        entry.started = 0.0
+        self._settle(entry, now)
+        return [*self._invalid(task, Code.UNSUPPORTED, sentence), *self.tick(now)]
+
     def take_gone(self, reason: str) -> list[Effect]:
         """The prober is gone for good."""
         return [] if self.ended else [Send(calls.Gone(instance=0, reason=reason))]
@@ -268,11 +289,8 @@ class Session:
             code = Code.BAD_TYPE if error.wrong_type else Code.BAD_VALUE
             return self._invalid(task, code, str(error))
         verdict = self.judge.judge(action, now)
-        match verdict:
-            case Refusal():
-                return self._refuse(task, action, verdict)
-            case Unsupported():
-                return self._invalid(task, Code.UNSUPPORTED, verdict.sentence)
+        if isinstance(verdict, Refusal):
+            return self._refuse(task, action, verdict)
         return self._grant(message, action, verdict, now)
 
     def _grant(self, message: calls.Submit, action: Action, verdict: Verdict, now: float) -> list[Effect]:
@@ -298,13 +316,7 @@ class Session:
     def _probe(self, task: int, entry: _Task, now: float) -> list[Effect]:
         self._probing += 1
         entry.started = now
-        effects: list[Effect] = [Probe(task, entry.verdict.grant)]
-        if not entry.sync or entry.verdict.clamps:
-            accepted = calls.Accepted(
-                task=task, clamps=list(entry.verdict.clamps), delayed_s=entry.verdict.delay_s
-            )
-            effects.append(Send(accepted))
-        return effects
+        return [Probe(task, entry.verdict.grant)]
 
     def _refuse(self, task: int, action: Action, refusal: Refusal) -> list[Effect]:
         self.counters.refused += 1
