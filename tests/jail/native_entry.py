@@ -12,6 +12,9 @@ import errno
 import mmap
 import os
 import platform
+import random
+import resource
+import select
 import signal
 import socket
 import struct
@@ -42,6 +45,7 @@ def preload() -> None:
     """Touch what is otherwise set up at first use."""
     syscall(39)
     traceback.format_exc()
+    "localhost".encode("idna")
     time.localtime()
 
 
@@ -60,7 +64,8 @@ def run(channel: int) -> int:
     names = {
         "say": say, "syscall": syscall, "ctypes": ctypes, "errno": errno, "mmap": mmap, "os": os,
         "signal": signal, "socket": socket, "struct": struct, "sys": sys, "threading": threading,
-        "time": time, "libc": _libc, "CODE_AT": CODE_AT,
+        "time": time, "random": random, "select": select,
+        "resource": resource, "libc": _libc, "CODE_AT": CODE_AT,
     }  # fmt: skip
     try:
         exec(compile(source[:-1], "<native>", "exec"), names)

@@ -1,0 +1,106 @@
+"""Many workers, dead and alive: nothing leaks, and idle ones are small."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from onvp.sandbox.jail.limits import MIB, Limits
+from onvp.sandbox.jail.spawn import Cause, Worker
+from tests.jail.cell import Cell, native
+
+
+def children(pid: int) -> list[int]:
+    """The processes whose parent this is, as the host sees them."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[1]) == pid:
+            found.append(int(stat.parent.name))
+    return found
+
+
+def private_bytes(pid: int) -> int:
+    """Memory that only this process holds (proc(5), smaps_rollup)."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return 1024 * sum(int(kb) for kb in re.findall(r"Private_\w+: +(\d+) kB", text))
+
+
+def open_count(pid: int) -> int:
+    """How many descriptors it has."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+@pytest.fixture
+def fresh() -> Iterator[Cell]:
+    """A jail of its own."""
+    cell = Cell(native())
+    yield cell
+    cell.close()
+
+
+def zygote_of(cell: Cell) -> int:
+    """The zygote's process: the only child of the guard that the jail started."""
+    assert cell.jail._process is not None
+    (zygote,) = children(cell.jail._process.pid)
+    return zygote
+
+
+def test_a_thousand_killed_workers_leave_nothing(fresh: Cell) -> None:
+    """After a thousand killed workers no descriptor, process, zombie or memory of theirs is left."""
+    zygote = zygote_of(fresh)
+
+    async def kill(count: int) -> None:
+        for _ in range(count // 20):
+            workers = [await fresh.jail.spawn(Limits()) for _ in range(20)]
+            for worker in workers:
+                worker.kill("a test")
+            for worker in workers:
+                assert (await worker.wait()).cause is Cause.KILLED
+                worker.socket.close()
+
+    def state() -> tuple[int, int, list[int]]:
+        gc.collect()
+        return open_count(os.getpid()), open_count(zygote), children(zygote)
+
+    fresh.loop.run_until_complete(kill(100))
+    before, memory_before = state(), private_bytes(zygote)
+    fresh.loop.run_until_complete(kill(1000))
+
+    assert state() == before
+    assert before[2] == []
+    assert private_bytes(zygote) - memory_before < MIB
+    assert not fresh.jail.client.workers
+    assert fresh.run("say('alive')").text == "alive\n"
+
+
+def test_a_hundred_idle_workers_are_small(fresh: Cell) -> None:
+    """A hundred workers that wait hold less than 512 MiB together with their zygote, and all answer."""
+    zygote = zygote_of(fresh)
+
+    async def scenario() -> tuple[list[Worker], list[bytes]]:
+        loop = asyncio.get_running_loop()
+        workers = [await fresh.jail.spawn(Limits()) for _ in range(100)]
+        for worker in workers:
+            await loop.sock_sendall(worker.socket, b"say('ready'); os.read(3, 1)\0")
+        return workers, [await loop.sock_recv(w.socket, 99) for w in workers]
+
+    workers, answers = fresh.loop.run_until_complete(scenario())
+    alive = children(zygote)
+    total = private_bytes(zygote) + sum(private_bytes(pid) for pid in alive)
+    for worker in workers:
+        worker.socket.close()
+
+    assert answers == [b"ready\n"] * 100
+    assert len(alive) == 100
+    assert total < 512 * MIB
+    assert total / 100 < 4 * MIB
