@@ -1,0 +1,12 @@
+"""The central host: takes uploads, keeps the database, hands runs out, takes results in. And the CLI.
+
+The server, one process: ``app`` wiring and routes · ``api`` the researcher's HTTP API · ``vps`` the
+WebSocket on which vantage points call · ``fleet`` who is connected and which run is where (sans-I/O) ·
+``selector`` which vantage points a run is for · ``database`` one writer thread, several readers ·
+``store`` and ``schema/0001.sql`` the only SQL · ``auth`` tokens · ``certificate`` the controller's own
+TLS certificate · ``settings`` · ``messages`` the API's JSON · ``errors`` one error shape.
+
+The researcher's side: ``cli`` commands · ``cli_admin`` the commands of ``onvp controller`` · ``client``
+HTTP · ``follow`` shows a run live · ``fetch`` brings its files · ``checker`` the child process of
+``onvp check``.
+"""

@@ -1,0 +1,1 @@
+"""The controller's database: numbered SQL files, applied in order, once each."""

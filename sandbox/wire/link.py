@@ -127,7 +127,11 @@ Body = State | Output | Result | Measurement | Artifact | Refusal | Clamped | No
 
 
 class Hello(_Message, frozen=True, tag="hello"):
-    """Who dials. ``primitives`` maps each primitive to the prober that serves it."""
+    """Who dials. ``primitives`` maps each primitive to the prober that serves it.
+
+    ``last_seq`` is the number of the newest spooled event: once the controller has acknowledged it, a
+    run that the controller holds for alive but that is not among ``running`` is lost.
+    """
 
     protocol: int
     version: str
@@ -139,6 +143,7 @@ class Hello(_Message, frozen=True, tag="hello"):
     policy_summary: str = ""
     paused: bool = False
     running: list[str] = []
+    last_seq: int = 0
 
 
 class Event(_Message, frozen=True, tag="event"):
