@@ -319,6 +319,13 @@ class Jail:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
+    def pid(self) -> int:
+        """The process that was started: the zygote's guard, or the zygote where there are no namespaces."""
+        if self._process is None:
+            raise ZygoteGone("the jail has not been started")
+        return self._process.pid
+
+    @property
     def client(self) -> JailClient:
         """The client, once started."""
         if self._client is None:

@@ -1,13 +1,15 @@
 """Other hosts than this one: a zygote started as on a machine that gives us less.
 
 Run as a program by `start`: it loads everything first (an unprivileged user may not be able to read the
-interpreter's own files), takes from itself what such a host would not give, then becomes the zygote.
+interpreter's own files), takes from itself what such a host would not give, then becomes the zygote, or
+asks the doctor's probes.
 Container profiles are imitated by what they are, a seccomp filter with an errno.
 """
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import socket
 import struct
@@ -35,6 +37,13 @@ def start(host: str) -> tuple[socket.socket, subprocess.Popen[bytes]]:
             env={"TZ": "UTC", "LC_ALL": "C.UTF-8"},
         )
     return ours, process
+
+
+def probe(host: str) -> list[dict[str, str]]:
+    """The findings of the doctor's probes on that host."""
+    done = subprocess.run([sys.executable, __file__, host], check=True, capture_output=True)
+    found: list[dict[str, str]] = json.loads(done.stdout)
+    return found
 
 
 def deny(calls: dict[tuple[int, int], int]) -> None:
@@ -74,8 +83,8 @@ def keep_capabilities(kept: set[int]) -> None:
 def main() -> None:
     """Take away, then be the zygote."""
     sys.path.insert(0, str(ROOT))
-    host, control = sys.argv[1:]
-    from onvp.sandbox.jail import zygote
+    host, *control = sys.argv[1:]
+    from onvp.sandbox.jail import probes, zygote
     from tests.jail import native_entry  # noqa: F401 - loaded while it can be
 
     match host:
@@ -100,8 +109,11 @@ def main() -> None:
             deny({UNSHARE: errno.EPERM})
         case _:
             raise ValueError(host)
-    sys.argv = ["", control]
-    zygote.main()
+    if control:
+        sys.argv = ["", *control]
+        zygote.main()
+    found = [*probes.seccomp(), probes.landlock(), *probes.each_namespace(), *probes.limits()]
+    print(json.dumps([{"name": f.name, "status": f.status, "advice": f.advice} for f in found]))
 
 
 if __name__ == "__main__":
