@@ -15,6 +15,7 @@ from typing import Final
 from onvp.sandbox.companion import session
 from onvp.sandbox.companion.measurement import Measurement
 from onvp.sandbox.companion.net import now_us
+from onvp.sandbox.companion.room import Room
 from onvp.sandbox.companion.session import Close, Halt, Instruction, Send, SendRecord, Session, Start
 
 QUEUE_BYTES: Final = 4 << 20
@@ -26,10 +27,13 @@ _FLUSH_S: Final = 10
 class Client:
     """A connection and what runs for it."""
 
-    def __init__(self, state: Session, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, state: Session, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, room: Room
+    ) -> None:
         self._session = state
         self._reader = reader
         self._writer = writer
+        self._room = room
         self._queue: deque[Send | SendRecord | Close] = deque()
         self._queued_bytes = 0
         self._changed = asyncio.Event()
@@ -60,6 +64,7 @@ class Client:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        self._room.give(self._queued_bytes)
         if self._stopped.is_set():
             self._writer.transport.abort()
         self._writer.close()
@@ -90,6 +95,7 @@ class Client:
         else:
             self._queue.append(instruction)
             self._queued_bytes += _size(instruction)
+            self._room.take(_size(instruction))
             self._changed.set()
 
     def _ended(self, number: int, job: Measurement, task: asyncio.Task[None]) -> None:
@@ -130,6 +136,7 @@ class Client:
                     await self._writer.drain()
             await self._writer.drain()
             self._queued_bytes -= _size(item)
+            self._room.give(_size(item))
             self._changed.set()
 
 

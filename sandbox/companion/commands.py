@@ -19,6 +19,7 @@ from onvp.sandbox.companion.options import (
     choice,
     duration_us,
     number,
+    one_address,
     parse,
     to_address,
 )
@@ -124,9 +125,93 @@ def host(text: str) -> HostRequest:
     )
 
 
-Request = Union[HostRequest]  # noqa: UP007
+# ---- http ----
 
-READERS: Final[Mapping[str, Callable[[str], Any]]] = {"host": host}
+
+@dataclass(frozen=True)
+class HttpRequest:
+    """A GET of one URL from one address. `host` and `file` are the parts of the URL, as written."""
+
+    dst: Address
+    https: bool
+    host: str
+    dport: int
+    file: str
+    headers: tuple[str, ...]
+    insecure: bool
+    maxtime_us: int
+    userid: int
+
+
+_URL: Final = re.compile(
+    r"(https?)://([A-Za-z0-9.-]{1,253})(?::([0-9]{1,5}))?(/[\x21-\x7e]*|)\Z", re.IGNORECASE
+)
+_HEADER: Final = re.compile(r"([\x21-\x39\x3b-\x7e]+): *([\x21-\x7e][\x20-\x7e]*)\Z")
+_MOST_HEADERS: Final = 255
+_MOST_TEXT_BYTES: Final = 60_000
+"""URL and headers together: the record's block of fields holds 65535 bytes."""
+
+
+def _url(text: str) -> tuple[bool, str, int, str]:
+    found = _URL.match(text)
+    https = text[:5].lower() == "https"
+    port = int(found[3] or (443 if https else 80)) if found else 0
+    if found is None or not 1 <= port <= 65535:
+        raise CommandRefused("could not parse URL")
+    return https, found[2], port, found[4] or "/"
+
+
+def _header(text: str) -> str:
+    found = _HEADER.match(text)
+    if found is None or found[1].lower() == "host":
+        raise CommandRefused("invalid HTTP header")
+    return text
+
+
+def _no_ech(text: str) -> bool:
+    if text.lower() == "insecure":
+        return True
+    if text.lower() == "grease" or text.lower().startswith("ecl="):
+        raise CommandRefused("ech requested but no ech support")
+    raise CommandRefused("unknown option")
+
+
+HTTP: Final[Mapping[str, Option]] = {
+    "H": Option("headers", _header, repeats=True),
+    "m": Option("maxtime", duration_us("maximum runtime", "s", 1 * SECOND, 60 * SECOND, step_us=1)),
+    "O": Option("options", _no_ech, repeats=True),
+    "u": Option("url", _url),
+    "U": USERID,
+}
+
+
+def http(text: str) -> HttpRequest:
+    """Read ``http [-H header]... [-m time] [-O insecure] [-U id] -u URL ADDRESS``."""
+    v, words = parse("http", text, HTTP)
+    if "url" not in v:
+        raise CommandRefused("missing URL parameter")
+    https, name, dport, file = v["url"]
+    headers = tuple(v["headers"])
+    if len(headers) > _MOST_HEADERS:
+        raise CommandRefused(f"cannot provide more than {_MOST_HEADERS} headers")
+    if len(file) + sum(map(len, headers)) > _MOST_TEXT_BYTES:
+        raise CommandRefused(f"URL and headers must not exceed {_MOST_TEXT_BYTES} characters")
+    return HttpRequest(
+        dst=one_address("http", words),
+        https=https,
+        host=name,
+        dport=dport,
+        file=file,
+        headers=headers,
+        insecure=bool(v["options"]),
+        maxtime_us=v.get("maxtime", 60 * SECOND),
+        userid=v.get("userid", 0),
+    )
+
+
+Request = Union[HostRequest, HttpRequest]  # noqa: UP007
+
+READERS: Final[Mapping[str, Callable[[str], Any]]] = {"host": host, "http": http}
 
 
 def read_command(line: str) -> Request:

@@ -14,7 +14,6 @@ Theory of operation
 
 import asyncio
 import secrets
-import socket
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import ClassVar, Final
@@ -32,7 +31,7 @@ import dns.wire
 from onvp.sandbox.companion import warts
 from onvp.sandbox.companion.commands import HostRequest, to_prefix
 from onvp.sandbox.companion.errors import CannotMeasure, CommandRefused, Malformed
-from onvp.sandbox.companion.net import Datagrams, family, now_us, source_to, why
+from onvp.sandbox.companion.net import Connection, Datagrams, now_us, source_to, why
 from onvp.sandbox.companion.options import Address, to_address
 from onvp.sandbox.companion.results import Host, HostStop, Mx, Opt, Query, Rr, RrData, Soa, Svcb, Txt
 
@@ -57,7 +56,7 @@ class Dns:
         self._request = request
         self._port = port
         self._udp: Datagrams | None = None
-        self._tcp: socket.socket | None = None
+        self._tcp: Connection | None = None
 
     def prepare(self) -> None:
         """Find the server and a source address. Raises CommandRefused without either."""
@@ -130,19 +129,21 @@ class Dns:
         return HostStop.TIMEOUT
 
     async def _over_tcp(self) -> HostStop:
-        loop = asyncio.get_running_loop()
-        self._tcp = sock = socket.socket(family(self.result.dst), socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             async with asyncio.timeout(self._request.wait_us / 1e6):
-                await loop.sock_connect(sock, (str(self.result.dst), self._port))
+                self._tcp = tcp = Connection(self.result.dst, self._port)
+                self.result.src = tcp.src
+                await tcp.established()
                 query, wire = self._query()
                 self.result.queries.append(query)
-                await loop.sock_sendall(sock, len(wire).to_bytes(2, "big") + wire)
+                await tcp.send(len(wire).to_bytes(2, "big") + wire)
                 while True:
-                    size = int.from_bytes(await _exactly(sock, 2), "big")
-                    if self._matched(await _exactly(sock, size), now_us()):
+                    size = int.from_bytes(await tcp.receive_exactly(2), "big")
+                    if self._matched(await tcp.receive_exactly(size), now_us()):
                         return HostStop.DONE
-        except TimeoutError:
+        except TimeoutError as e:
+            if e.errno:  # the kernel gave up connecting
+                raise CannotMeasure(f"could not use tcp socket: {why(e)}") from None
             return HostStop.TIMEOUT
         except OSError as e:
             raise CannotMeasure(f"could not use tcp socket: {why(e)}") from None
@@ -164,17 +165,6 @@ class Dns:
             return False
         query.rcode, query.flags = answer.rcode, answer.flags
         return True
-
-
-async def _exactly(sock: socket.socket, size: int) -> bytes:
-    loop = asyncio.get_running_loop()
-    data = bytearray()
-    while len(data) < size:
-        more = await loop.sock_recv(sock, size - len(data))
-        if not more:
-            raise CannotMeasure("the server closed the connection before its answer was complete")
-        data += more
-    return bytes(data)
 
 
 def default_resolver(path: Path) -> Address | None:

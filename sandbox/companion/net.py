@@ -1,9 +1,10 @@
-"""Clock and datagrams: what the measurements share of the operating system.
+"""Clock, datagrams and connections: what the measurements share of the operating system.
 
 Receive times are the kernel's (SO_TIMESTAMPNS), so a busy event loop does not make answers look slow.
 """
 
 import asyncio
+import errno
 import os
 import socket
 import struct
@@ -142,17 +143,17 @@ def _told(ancillary: list[tuple[int, int, bytes]]) -> tuple[int, int]:
     return rx_us, ifindex
 
 
+def _settle(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
 async def readable(sock: socket.socket, timeout_s: float) -> None:
     """Return when `sock` can be read or the time is over."""
     loop = asyncio.get_running_loop()
     ready = loop.create_future()
-
-    def wake() -> None:
-        if not ready.done():
-            ready.set_result(None)
-
-    loop.add_reader(sock, wake)
-    timer = loop.call_later(timeout_s, wake)
+    loop.add_reader(sock, _settle, ready)
+    timer = loop.call_later(timeout_s, _settle, ready)
     try:
         await ready
     finally:
@@ -165,3 +166,68 @@ def interface_name(ifindex: int) -> str | None:
     with suppress(OSError, OverflowError):
         return socket.if_indextoname(ifindex)
     return None
+
+
+class Connection:
+    """A TCP connection that is being made; the constructor has sent the SYN."""
+
+    def __init__(self, dst: Address, port: int) -> None:
+        """Begin to connect.
+
+        Raises:
+            CannotMeasure: this host cannot even try.
+        """
+        self._sock = sock = socket.socket(family(dst), socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        error = sock.connect_ex((str(dst), port))
+        self._refused = error if error not in (0, errno.EINPROGRESS) else 0
+        if self._refused and self._refused != errno.ECONNREFUSED:
+            sock.close()
+            raise CannotMeasure(f"could not connect: {os.strerror(error)}")
+        name = sock.getsockname()
+        self.src: Address = ip_address(name[0])
+        self.sport: int = name[1]
+
+    async def established(self) -> None:
+        """Wait until the connection stands.
+
+        Raises:
+            OSError: it was refused, or nobody answered.
+        """
+        if not self._refused:
+            loop = asyncio.get_running_loop()
+            ready = loop.create_future()
+            loop.add_writer(self._sock, _settle, ready)
+            try:
+                await ready
+            finally:
+                loop.remove_writer(self._sock)
+            self._refused = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if self._refused:
+            raise OSError(self._refused, os.strerror(self._refused))
+
+    async def send(self, data: bytes) -> None:
+        """Send all of `data`."""
+        if data:
+            await asyncio.get_running_loop().sock_sendall(self._sock, data)
+
+    async def receive(self, size: int) -> bytes:
+        """What the other side sent, at most `size` bytes; empty at its end."""
+        return await asyncio.get_running_loop().sock_recv(self._sock, size)
+
+    async def receive_exactly(self, size: int) -> bytes:
+        """The next `size` bytes.
+
+        Raises:
+            CannotMeasure: the other side closed before.
+        """
+        data = bytearray()
+        while len(data) < size:
+            more = await self.receive(size - len(data))
+            if not more:
+                raise CannotMeasure("the server closed the connection before its answer was complete")
+            data += more
+        return bytes(data)
+
+    def close(self) -> None:
+        """Close."""
+        self._sock.close()

@@ -108,3 +108,55 @@ class Host:
     stop: HostStop = HostStop.ERROR
     errmsg: str = ""
     queries: list[Query] = field(default_factory=list)
+
+
+class HttpStop(IntEnum):
+    """Why an http measurement ended."""
+
+    HALTED = 1
+    NOCONN = 2
+    DONE = 3
+    ERROR = 4
+    TIMEOUT = 5
+    INSECURE = 6
+
+
+class BufKind(IntEnum):
+    """What a piece of an http exchange is; the high bit tells that we sent it."""
+
+    RX_DATA = 0
+    RX_HEADER = 1
+    RX_TLS = 2
+    TX_HEADER = 0x81
+    TX_TLS = 0x82
+
+
+@dataclass(frozen=True)
+class Buf:
+    """A piece of an http exchange, as it was sent or received."""
+
+    kind: BufKind
+    at_us: int
+    data: bytes
+
+
+@dataclass
+class Http:
+    """An http or https measurement."""
+
+    userid: int
+    dst: Address
+    dport: int
+    https: bool
+    host: bytes
+    file: bytes
+    headers: tuple[bytes, ...]
+    insecure: bool
+    maxtime_us: int
+    start_us: int
+    src: Address | None = None
+    sport: int = 0
+    hsrtt_us: int = 0
+    stop: HttpStop = HttpStop.ERROR
+    errmsg: str = ""
+    bufs: list[Buf] = field(default_factory=list)

@@ -24,14 +24,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from onvp.sandbox.companion import dns, session
+from onvp.sandbox.companion import dns, http, session
 from onvp.sandbox.companion.client import Client
-from onvp.sandbox.companion.commands import HostRequest, read_command
+from onvp.sandbox.companion.commands import HostRequest, HttpRequest, read_command
 from onvp.sandbox.companion.errors import CannotServe, CommandRefused
 from onvp.sandbox.companion.measurement import Measurement
 from onvp.sandbox.companion.privileges import confine
+from onvp.sandbox.companion.room import Room
 
 DEFAULT_WINDOW: Final = 256
+PRIMITIVES: Final[Mapping[type, str]] = {HostRequest: "dns", HttpRequest: "http"}
+"""What ``get primitives`` calls each."""
+
 _BACKLOG: Final = 64
 
 
@@ -39,7 +43,11 @@ class Companion:
     """What all clients share: the measurements on offer, and the facts that sessions tell."""
 
     def __init__(self, name: str | None, window: int) -> None:
-        makers: dict[type, Callable[[Any], Measurement]] = {HostRequest: dns.Dns}
+        self._room = Room()
+        makers: dict[type, Callable[[Any], Measurement]] = {
+            HostRequest: dns.Dns,
+            HttpRequest: lambda request: http.HttpGet(request, self._room),
+        }
         self._makers = makers
         self._missing: Mapping[type, str] = {}
         self._counter = 0
@@ -50,7 +58,7 @@ class Companion:
             "pps": "0",
             "nameserver": str(found) if (found := dns.default_resolver(dns.RESOLVER_FILE)) else None,
             "command": None,
-            "primitives": ",".join(sorted(m.primitive for m in makers.values())),  # type: ignore[attr-defined]
+            "primitives": ",".join(sorted(PRIMITIVES[request] for request in makers)),
             "missing": None,
         }
         self.facts = session.Facts(
@@ -76,7 +84,9 @@ class Companion:
         self._counter += 1
         own = writer.get_extra_info("sockname")
         name = Path(own).name if isinstance(own, str) else "companion"
-        client = Client(session.Session(self.facts, f"{name}:{self._counter - 1}"), reader, writer)
+        client = Client(
+            session.Session(self.facts, f"{name}:{self._counter - 1}"), reader, writer, self._room
+        )
         gone = self._clients[client] = asyncio.Event()
         try:
             await client.run()
@@ -131,6 +141,7 @@ def warm_up() -> None:
     for name in ("ascii", "idna", "latin-1", "utf-8"):
         codecs.lookup(name)
     dns.warm_up()
+    http.warm_up()
 
 
 async def serve(sock: socket.socket, companion: Companion, until_eof: bool) -> None:

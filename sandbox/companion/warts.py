@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final, TypeVar
 
 from onvp.sandbox.companion.options import Address
-from onvp.sandbox.companion.results import Host, Mx, Opt, Query, Rr, RrData, Soa, Txt
+from onvp.sandbox.companion.results import Buf, Host, Http, Mx, Opt, Query, Rr, RrData, Soa, Txt
 
 T = TypeVar("T")
 
@@ -100,6 +100,11 @@ class Addresses:
     def or_none(self, a: Address | None) -> bytes | None:
         """The same, or None where there is no address."""
         return None if a is None else self(a)
+
+
+def address(a: Address) -> bytes:
+    """An address in full, for the records that have no numbered ones."""
+    return Addresses()(a)
 
 
 # ---- list and cycle ----
@@ -196,3 +201,37 @@ def _counted(count: int, data: bytes) -> bytes:
 
 def _pairs(pairs: tuple[tuple[int, bytes], ...]) -> bytes:
     return b"".join(u16(key) + u16(len(value)) + value for key, value in pairs)
+
+
+# ---- http ----
+
+
+def http(r: Http) -> bytes:
+    """An http measurement (type 15)."""
+    usual_port = 443 if r.https else 80
+    headers = u8(len(r.headers)) + b"".join(text(h) for h in r.headers)
+    head = block(
+        u32(LIST_NUMBER),
+        u32(LIST_NUMBER),
+        some(u32, r.userid),
+        None if r.src is None else address(r.src),
+        address(r.dst),
+        some(u16, r.sport),
+        None if r.dport == usual_port else u16(r.dport),
+        stamp(r.start_us),
+        some(u8, r.stop),
+        None if r.https else u8(1),
+        text(r.host),
+        text(r.file),
+        headers if r.headers else None,
+        some(u32, len(r.bufs)),
+        some(u32, r.hsrtt_us),
+        some(u32, int(r.insecure)),
+        some(stamp, r.maxtime_us),
+        some(text, r.errmsg.encode("ascii", "replace")),
+    )
+    return record(HTTP, head + b"".join(map(_buf, r.bufs)))
+
+
+def _buf(b: Buf) -> bytes:
+    return block(some(u8, b.kind), some(stamp, b.at_us), some(u16, len(b.data)), some(bytes, b.data))
