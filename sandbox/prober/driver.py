@@ -1,0 +1,570 @@
+"""Probers and the sessions that runs have with them: submit, halt, deadlines, loss and return.
+
+Theory of operation
+-------------------
+A `Prober` is one daemon behind one control socket. It knows whether the daemon is there, and what grammar it
+speaks; a lost daemon is looked for again with growing pauses, and every session is told when it is back.
+
+A `Session` is one run's use of one prober. Its connections are its own, so closing them ends everything
+that the run had under way and nothing else. A task is in exactly one place:
+
+    waiting ──▶ in flight on one link ──▶ ended: `Sink.on_record` or `Sink.on_failed`, exactly once
+
+Which result belongs to which task: probers since 20230224 say so, and one link carries up to `WINDOW` tasks.
+20211212 does not; there, one task at a time on each link is unambiguous without looking into the
+record, and a session opens up to `POOL` links as it needs them.
+
+Deadlines: no prober is trusted to finish. A task that is older than the longest it can take (`patience`),
+plus the time that the prober's packet rate needs for everything sent meanwhile, plus a slack, is halted; if
+that brings no result, it fails, and a link that cannot tell late results apart is dropped with it.
+
+Loss: tasks in flight on a link that ends fail at once. Waiting ones and new ones are kept until the prober is
+back, for at most `RETURN_S` from the loss; after that they fail at once until it is back.
+
+Callbacks come from the event loop, never from inside `Session.submit`.
+"""
+
+import asyncio
+import itertools
+import socket
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from onvp.policies.action import Action
+from onvp.sandbox.prober import control
+from onvp.sandbox.prober.command import render
+from onvp.sandbox.prober.control import Control, State
+from onvp.sandbox.prober.dialect import Dialect, dialect_of
+from onvp.sandbox.prober.errors import Inexpressible, ProberProtocolError, ProberUnavailable
+from onvp.sandbox.prober.link import BACKLOG_BYTES, Link, connect
+from onvp.sandbox.prober.patience import longest_s
+from onvp.sandbox.wire.errors import Code
+
+WINDOW = 1024
+"""Tasks in flight on one connection to a prober that tells ids."""
+
+POOL = 64
+"""Connections of one session to a prober that does not."""
+
+WAITING_LIMIT = 20_000
+"""Tasks that a session keeps beyond what is in flight."""
+
+SLACK_S = 5.0
+"""Added to every deadline; and how long a halted task may take to deliver."""
+
+RETURN_S = 10.0
+"""How long tasks wait for a lost prober."""
+
+ANSWER_S = 5.0
+"""How long a prober may take to say its version."""
+
+_SWEEP_S = 0.5
+
+
+class Granted(Protocol):
+    """What a policy's decision hands over; only its action matters here."""
+
+    @property
+    def action(self) -> Action:
+        """What may be sent, as it was judged."""
+
+
+class Sink(Protocol):
+    """Where a session's results go."""
+
+    def on_record(self, task: int, connection: int, raw: bytes) -> None:
+        """A raw record: the task's result, or (task 0) a list or cycle record of the connection."""
+
+    def on_failed(self, task: int, message: str, code: Code) -> None:
+        """The task ended without a result."""
+
+    def on_gone(self, reason: str) -> None:
+        """After `Session.done`: everything has ended. Nothing comes after it."""
+
+
+class Prober:
+    """One daemon.
+
+    Args:
+        path: its control socket.
+        role: what it is here for: ``scamper`` or ``companion``.
+    """
+
+    def __init__(self, path: Path, *, role: str = "scamper") -> None:
+        self.path = path
+        self.role = role
+        self.up = False
+        self.absent = False  # gone for longer than RETURN_S
+        self.sent_packets = 0  # worst case, of all tasks ever
+        self.open_packets = 0  # of the tasks in flight
+        self.pps = 0  # its packet rate; 0: no limit
+        self._dialect: Dialect | None = None
+        self._line: tuple[Action | None, Dialect | None, str] = (None, None, "")
+        self._sessions: set[Session] = set()
+        self._search: asyncio.Task[None] | None = None
+        self._found_at = 0.0
+
+    @property
+    def dialect(self) -> Dialect:
+        """Its grammar, as of when it was last seen."""
+        if self._dialect is None:
+            raise ProberUnavailable(f"the prober at {self.path} has never answered")
+        return self._dialect
+
+    async def start(self, *, wait_s: float = 0.0) -> None:
+        """Learn what the prober is, waiting up to ``wait_s`` for it to come up.
+
+        Raises:
+            ProberUnavailable: it does not come, or is no prober.
+        """
+        give_up = time.monotonic() + wait_s
+        while True:
+            try:
+                await self._learn()
+            except ProberUnavailable:
+                if time.monotonic() >= give_up:
+                    raise
+                await asyncio.sleep(0.02)
+            else:
+                return
+
+    async def close(self) -> None:
+        """Stop looking for the daemon and close every session's connections."""
+        for session in list(self._sessions):
+            session.close()
+        if self._search is not None:
+            self._search.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._search
+
+    def primitives(self) -> dict[str, str]:
+        """Each primitive that it serves, with its name."""
+        return dict.fromkeys(sorted(self.dialect.primitives), self.dialect.name)
+
+    def render(self, action: Action) -> str:
+        """The command line for ``action``; asking twice in a row costs once.
+
+        Raises:
+            Inexpressible: this prober cannot do exactly that.
+        """
+        if self._line[0] is not action or self._line[1] is not self._dialect:
+            self._line = (action, self._dialect, render(action, self.dialect))
+        return self._line[2]
+
+    def open_session(self, sink: Sink, connections: Iterator[int] | None = None) -> "Session":
+        """A run's use of this prober.
+
+        Args:
+            sink: where results go.
+            connections: numbers for its connections, shared when a run uses several probers.
+        """
+        session = Session(self, sink, connections if connections is not None else itertools.count(1))
+        self._sessions.add(session)
+        return session
+
+    def forget(self, session: "Session") -> None:
+        """The session has closed."""
+        self._sessions.discard(session)
+
+    def paced_s(self, before: int) -> float:
+        """How long its packet rate holds up what was sent since the count was ``before``, at worst."""
+        return (self.sent_packets - before) / self.pps if self.pps else 0.0
+
+    def check(self) -> None:
+        """A connection was lost or refused: find out whether the daemon is still there."""
+        self.up = False
+        if self._search is None:
+            self._search = asyncio.create_task(self._find())
+
+    async def _find(self) -> None:
+        lost_at = time.monotonic()
+        # A prober that comes and goes is not asked in a tight loop.
+        pause = 0.01 if lost_at - self._found_at > 1.0 else 0.2
+        while not self.up:
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 0.5)
+            try:
+                await self._learn()
+            except ProberUnavailable as error:
+                if not self.absent and time.monotonic() - lost_at > RETURN_S:
+                    self.absent = True
+                    for session in list(self._sessions):
+                        session.prober_absent(str(error))
+        self._found_at = time.monotonic()
+        self._search = None
+        for session in list(self._sessions):
+            session.prober_back()
+
+    async def _learn(self) -> None:
+        sock = connect(self.path)
+        if sock is None:
+            raise ProberUnavailable(f"the prober at {self.path} is too busy to answer")
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                said = await _ask(sock, "version", "pps", "primitives")
+        except TimeoutError:
+            raise ProberUnavailable(
+                f"what listens at {self.path} does not answer within {ANSWER_S:g} s; is it a prober?"
+            ) from None
+        except ProberProtocolError as error:
+            raise ProberUnavailable(
+                f"what listens at {self.path} is not a prober: {error}; stop it, or give another socket"
+            ) from None
+        except OSError as error:
+            raise ProberUnavailable(f"the prober at {self.path} went away: {error}") from None
+        finally:
+            sock.close()
+        self._dialect = dialect_of(said["version"], said["primitives"])
+        pps = said["pps"]
+        self.pps = int(pps) if pps.isascii() and pps.isdigit() and len(pps) < 8 else 0
+        self.up, self.absent = True, False
+
+
+async def _ask(sock: socket.socket, *names: str) -> dict[str, str]:
+    """The daemon's values of ``names``; empty where it has none."""
+    loop, dialogue = asyncio.get_running_loop(), Control()
+    await loop.sock_sendall(sock, b"".join(dialogue.get(name) for name in names))
+    said: dict[str, str] = {}
+    while len(said) < len(names):
+        data = await loop.sock_recv(sock, 4096)
+        if not data:
+            raise ProberProtocolError("it closes without an answer")
+        said.update(event for event in dialogue.receive_data(data) if isinstance(event, control.Value))
+    return said
+
+
+class _Job:
+    """A task on its way."""
+
+    __slots__ = (
+        "action",
+        "before",
+        "halted_at",
+        "id",
+        "line",
+        "link",
+        "longest",
+        "packets",
+        "sent_at",
+        "task",
+    )
+
+    def __init__(self, task: int, action: Action, line: str) -> None:
+        self.task = task
+        self.action = action
+        self.line = line
+        self.packets = action.cost().packets
+        self.longest = 0.0
+        self.link: _Attached | None = None
+        self.id: int | None = None  # the prober's number, once accepted
+        self.sent_at = 0.0
+        self.before = 0  # the prober's count of packets sent, less those that were under way
+        self.halted_at: float | None = None
+
+
+class _Attached(Link):
+    """A link with the tasks that it carries."""
+
+    jobs: dict[int, _Job]  # by task, until the prober has accepted
+    running: dict[int, _Job]  # by the prober's id
+    ready: bool
+
+    @property
+    def load(self) -> int:
+        return len(self.jobs) + len(self.running)
+
+
+class Session:
+    """One run's use of one prober; made by `Prober.open_session`."""
+
+    def __init__(self, prober: Prober, sink: Sink, connections: Iterator[int]) -> None:
+        self._prober = prober
+        self._sink = sink
+        self._connections = connections
+        self._loop = asyncio.get_running_loop()
+        self._jobs: dict[int, _Job] = {}
+        self._waiting: deque[_Job] = deque()
+        self._links: list[_Attached] = []
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._retry: asyncio.TimerHandle | None = None
+        self._draining = False
+        self._closed = False
+
+    @property
+    def outstanding(self) -> int:
+        """Tasks that have not ended."""
+        return len(self._jobs)
+
+    def submit(self, grant: Granted, task: int) -> str:
+        """Hand a granted action to the prober; its end is reported to the sink under ``task``.
+
+        Returns:
+            The prober's name.
+
+        Raises:
+            Inexpressible: this prober cannot do exactly that; nothing was sent and nothing will be reported.
+        """
+        if self._draining or self._closed:
+            raise RuntimeError("the session takes no more tasks")
+        if task in self._jobs or task == 0:
+            raise ValueError(f"task number {task} is in use")
+        dialect = self._prober.dialect
+        job = _Job(task, grant.action, self._prober.render(grant.action))
+        self._jobs[task] = job
+        link = self._free_link() if self._prober.up and not self._waiting else None
+        if link is not None:
+            self._send(job, link)
+        elif self._prober.absent:
+            self._loop.call_soon(self._fail, job, f"{dialect.name} is gone", Code.PROBER_LOST)
+        elif len(self._waiting) >= WAITING_LIMIT:
+            self._loop.call_soon(
+                self._fail, job, f"more than {WAITING_LIMIT} tasks wait for {dialect.name}", Code.PROBER
+            )
+        else:
+            self._waiting.append(job)
+            self._pump()
+        return dialect.name
+
+    def halt(self, task: int) -> bool:
+        """End a task early: its partial result arrives as its result. False when there is no such task."""
+        job = self._jobs.get(task)
+        if job is None:
+            return False
+        if job.link is None:
+            with suppress(ValueError):
+                self._waiting.remove(job)
+            self._loop.call_soon(self._fail, job, "the task was halted before it was sent", Code.PROBER)
+        elif job.halted_at is None:
+            self._halt(job)
+        return True
+
+    def done(self) -> None:
+        """No more tasks; `Sink.on_gone` follows when those under way have ended."""
+        self._draining = True
+        if not self._jobs:
+            self._loop.call_soon(self._drain)
+
+    def close(self) -> None:
+        """End at once: the prober drops what is under way, and the sink hears nothing more."""
+        self._closed = True
+        for link in self._links:
+            link.close()
+        self._links.clear()
+        self._prober.open_packets -= sum(job.packets for job in self._jobs.values() if job.link is not None)
+        self._jobs.clear()
+        self._waiting.clear()
+        for timer in (self._sweeper, self._retry):
+            if timer is not None:
+                timer.cancel()
+        self._prober.forget(self)
+
+    # ---- what the prober's state means here ----
+
+    def prober_back(self) -> None:
+        """The daemon is there again, perhaps another release."""
+        for job in list(self._waiting):
+            try:
+                job.line = self._prober.render(job.action)
+            except Inexpressible as error:
+                self._waiting.remove(job)
+                self._fail(job, str(error), Code.UNSUPPORTED)
+        self._pump()
+
+    def prober_absent(self, why: str) -> None:
+        """The daemon did not come back in time."""
+        jobs = list(self._waiting)
+        self._waiting.clear()
+        for job in jobs:
+            self._fail(job, f"{self._prober.dialect.name} did not come back: {why}", Code.PROBER_LOST)
+
+    # ---- sending ----
+
+    def _free_link(self) -> "_Attached | None":
+        slots = WINDOW if self._prober.dialect.tells_ids else 1
+        for link in self._links:
+            if link.ready and link.load < slots and link.unsent_bytes < BACKLOG_BYTES:
+                return link
+        return None
+
+    def _pump(self) -> None:
+        """Send what waits, and open links for what cannot be sent."""
+        if self._closed or not self._prober.up:
+            return
+        while self._waiting:
+            link = self._free_link()
+            if link is None:
+                break
+            self._send(self._waiting.popleft(), link)
+        tells_ids = self._prober.dialect.tells_ids
+        most = 1 if tells_ids else POOL
+        wanted = 1 if tells_ids else len(self._waiting)
+        while self._waiting and len(self._links) < most:
+            if sum(not link.ready for link in self._links) >= wanted or not self._open_link():
+                break
+
+    def _open_link(self) -> bool:
+        try:
+            sock = connect(self._prober.path)
+        except ProberUnavailable:
+            self._prober.check()
+            return False
+        if sock is None:
+            self._retry = self._loop.call_later(0.01, self._pump)
+            return False
+        link = _Attached(sock, self._on_event, self._on_closed, number=next(self._connections))
+        link.jobs, link.running, link.ready = {}, {}, False
+        self._links.append(link)
+        link.send(link.control.attach())
+        return True
+
+    def _send(self, job: _Job, link: "_Attached") -> None:
+        prober = self._prober
+        job.link = link
+        job.sent_at = time.monotonic()
+        job.longest = longest_s(job.action, time.time())
+        job.before = prober.sent_packets - prober.open_packets
+        prober.sent_packets += job.packets
+        prober.open_packets += job.packets
+        link.jobs[job.task] = job
+        link.send(link.control.command(job.task, job.line))
+        if self._sweeper is None:
+            self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)
+
+    def _halt(self, job: _Job) -> None:
+        job.halted_at = time.monotonic()
+        # Not accepted yet: the halt follows the acceptance.
+        if job.id is not None and job.link is not None:
+            job.link.send(job.link.control.halt(job.id))
+
+    # ---- what comes ----
+
+    def _on_event(self, link: Link, event: control.Event) -> None:
+        assert isinstance(link, _Attached)
+        if isinstance(event, control.Record):
+            if event.envelope:
+                self._sink.on_record(0, link.number, event.data)
+            else:
+                self._on_result(link, event)
+        elif isinstance(event, control.Accepted):
+            job = link.jobs.pop(event.token)
+            job.id = event.id
+            link.running[event.id] = job
+            if job.halted_at is not None:
+                link.send(link.control.halt(event.id))
+        elif isinstance(event, control.Refused):
+            job = link.jobs.pop(event.token)
+            why = f": {event.reason}" if event.reason else ""
+            self._fail(job, f"{self._prober.dialect.name} did not accept the command{why}", Code.PROBER)
+        elif isinstance(event, control.Attached):
+            link.ready = True
+            self._pump()
+        elif isinstance(event, control.Oversized) and (late := self._job_of(link, event.id)) is not None:
+            self._fail(late, f"its result of about {event.size_bytes} bytes is over the limit", Code.PROBER)
+
+    def _job_of(self, link: "_Attached", task_id: int | None) -> "_Job | None":
+        if task_id is not None:
+            return link.running.pop(task_id, None)
+        if self._prober.dialect.tells_ids or len(link.running) != 1:
+            raise ProberProtocolError("a result that belongs to no task")
+        return link.running.popitem()[1]
+
+    def _on_result(self, link: "_Attached", record: control.Record) -> None:
+        job = self._job_of(link, record.id)
+        if job is None:
+            return  # late, of a task that was given up
+        self._forget(job)
+        self._sink.on_record(job.task, link.number, record.data)
+        self._go_on()
+
+    def _on_closed(self, link: Link, reason: str) -> None:
+        assert isinstance(link, _Attached)
+        with suppress(ValueError):
+            self._links.remove(link)
+        if link.control.state is State.CLOSED and self._draining and not link.load:
+            self._gone_when_drained()
+            return
+        name = self._prober.dialect.name
+        what = f"{name} broke the connection ({reason})" if reason else f"{name} ended"
+        for job in [*link.jobs.values(), *link.running.values()]:
+            self._fail(job, f"{what} while the task was under way", Code.PROBER_LOST)
+        if not self._closed:
+            self._prober.check()
+
+    # ---- ends ----
+
+    def _fail(self, job: _Job, message: str, code: Code) -> None:
+        if self._jobs.get(job.task) is not job:
+            return
+        self._forget(job)
+        self._sink.on_failed(job.task, message, code)
+        self._go_on()
+
+    def _forget(self, job: _Job) -> None:
+        del self._jobs[job.task]
+        if job.link is not None:
+            self._prober.open_packets -= job.packets
+
+    def _go_on(self) -> None:
+        if self._waiting:
+            self._pump()
+        elif self._draining and not self._jobs:
+            self._drain()
+
+    def _drain(self) -> None:
+        """Everything has ended: let the prober end each connection in good order (a cycle-stop record)."""
+        if self._closed:
+            return
+        for link in list(self._links):
+            if link.ready and link.control.state is State.ATTACHED:
+                link.send(link.control.done())
+            elif not link.ready:
+                link.close()
+                self._links.remove(link)
+        self._loop.call_later(SLACK_S, self._gone)
+        self._gone_when_drained()
+
+    def _gone_when_drained(self) -> None:
+        if not self._links and not self._jobs:
+            self._gone()
+
+    def _gone(self) -> None:
+        if not self._closed:
+            self.close()
+            self._sink.on_gone("")
+
+    def _sweep(self) -> None:
+        """Halt what is overdue, give up what a halt did not end."""
+        self._sweeper = None
+        now, prober = time.monotonic(), self._prober
+        for job in list(self._jobs.values()):
+            if job.link is None:
+                continue
+            if job.halted_at is not None:
+                if now - job.halted_at > SLACK_S:
+                    self._give_up(job)
+            elif now - job.sent_at > job.longest + SLACK_S + prober.paced_s(job.before):
+                self._halt(job)
+        if any(job.link is not None for job in self._jobs.values()):
+            self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)
+
+    def _give_up(self, job: _Job) -> None:
+        link = job.link
+        assert link is not None
+        link.jobs.pop(job.task, None)
+        if job.id is not None:
+            link.running.pop(job.id, None)
+        name = self._prober.dialect.name
+        drop = job.id is None or not self._prober.dialect.tells_ids
+        if drop and link in self._links:
+            # What comes late here could not be told from the next task's result.
+            self._links.remove(link)
+            link.close()
+        waited = time.monotonic() - job.sent_at
+        self._fail(job, f"{name} did not deliver within {waited:.0f} s, nor when halted", Code.PROBER)
+        if drop:
+            for other in [*link.jobs.values(), *link.running.values()]:
+                self._fail(other, f"{name} stopped answering on this connection", Code.PROBER)
