@@ -84,6 +84,14 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """Every destination port that probes will be sent to; empty where there are none."""
         return ()
 
+    def port_spans(self) -> tuple[tuple[int, int], ...]:
+        """The same as spans, wide enough for what a method adds to a port from probe to probe."""
+        spread = self.cost().packets if self._method_varies_port() else 0
+        return tuple((port, min(port + spread, 65535)) for port in self.ports())
+
+    def _method_varies_port(self) -> bool:
+        return False
+
     def cost(self) -> Cost:
         """The worst case."""
         raise NotImplementedError
@@ -760,6 +768,8 @@ def parse(primitive: str, params: Mapping[str, Any]) -> Action:
         return msgspec.convert(given, kind, strict=True, dec_hook=_decode_special, builtin_types=(bytes,))
     except msgspec.ValidationError as error:
         raise _explain(kind, given, str(error)) from None
+    except UnicodeEncodeError:
+        raise BadParameter(primitive, None, f"{primitive}: a text holds half of a surrogate pair") from None
 
 
 _SPECIAL: dict[Any, Any] = {
