@@ -158,6 +158,8 @@ class Worker:
             detail = "policy violation: a system call that scripts do not have (SIGSYS)"
         elif by is not None:
             cause, detail = Cause.CRASHED, f"ended by {_signal_name(by)}"
+            if by == signal.SIGSEGV:
+                detail += ": a fault of the interpreter, or its stack was used up"
         return End(cause, status, by, limit, detail, message.cpu_s, message.peak_bytes)
 
 

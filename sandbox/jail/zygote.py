@@ -46,7 +46,7 @@ from typing import Final, NoReturn
 from onvp.sandbox.jail import _confine, filter, messages, namespaces, selftest, steps
 from onvp.sandbox.jail.errors import ConfinementError
 from onvp.sandbox.jail.levels import NAMESPACES, Layer, LevelReport, judge
-from onvp.sandbox.jail.limits import EXIT_CRASHED, EXIT_MEMORY, EXIT_UNCONFINED, Limits
+from onvp.sandbox.jail.limits import EXIT_CRASHED, EXIT_MEMORY, EXIT_UNCONFINED, RESERVED, Limits
 from onvp.sandbox.jail.plan import Ground, worker_plan
 
 Entry = Callable[[int], int | None]
@@ -230,6 +230,7 @@ def become_worker(ground: Ground, limits: Limits, worker: int, channel: int, ent
     try:
         gc.enable()
         status = entry(filter.CHANNEL) or 0
+        status = EXIT_CRASHED if status in RESERVED else status
     except MemoryError:
         status = EXIT_MEMORY
     except BaseException:  # noqa: BLE001 - there is nobody left to tell but the exit status
@@ -311,6 +312,8 @@ def start(agent: socket.socket, config: messages.Configure, reports: int) -> tup
         load(config.preload)()
     gc.collect()
     space, resident, data = memory()
+    with contextlib.suppress(OSError):  # when memory runs out: workers first, not the agent or its prober
+        Path("/proc/self/oom_score_adj").write_text("500")
     with contextlib.suppress(ValueError, OSError):
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
