@@ -11,9 +11,7 @@ MIB: Final = 1 << 20
 EXIT_CRASHED: Final = 70  # the entry point raised: a bug in the worker, not in the script (sysexits.h)
 EXIT_MEMORY: Final = 71  # the entry point could go on no further for want of memory
 EXIT_UNCONFINED: Final = 72  # a layer failed; the entry point was never called
-RESERVED: Final = frozenset(
-    {EXIT_CRASHED, EXIT_MEMORY, EXIT_UNCONFINED}
-)  # not an entry point's own to return
+RESERVED: Final = frozenset({EXIT_CRASHED, EXIT_MEMORY, EXIT_UNCONFINED})  # not the entry point's
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
