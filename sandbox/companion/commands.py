@@ -19,6 +19,7 @@ from onvp.sandbox.companion.options import (
     choice,
     duration_us,
     number,
+    octets,
     one_address,
     parse,
     to_address,
@@ -209,9 +210,68 @@ def http(text: str) -> HttpRequest:
     )
 
 
-Request = Union[HostRequest, HttpRequest]  # noqa: UP007
+# ---- udpprobe ----
 
-READERS: Final[Mapping[str, Callable[[str], Any]]] = {"host": host, "http": http}
+
+@dataclass(frozen=True)
+class UdpprobeRequest:
+    """A payload to a UDP port. `src` None lets the system choose."""
+
+    dst: Address
+    dport: int
+    payload: bytes
+    attempts: int
+    stop_count: int
+    exit_first: bool
+    src: Address | None
+    wait_timeout_us: int
+    wait_probe_us: int
+    userid: int
+
+
+UDPPROBE: Final[Mapping[str, Option]] = {
+    "c": Option("attempts", number("probe-count", 1, 20)),
+    "d": Option("dport", number("dport", 1, 65535)),
+    "o": Option("stop_count", number("stop-count", 1, 20)),
+    "O": Option("options", choice("option", {"exitfirst": True}), repeats=True),
+    "p": Option("payload", octets("payload", 1, 1400)),
+    "S": Option("src", address("source")),
+    "U": USERID,
+    "w": Option("wait_timeout", duration_us("wait-timeout", "s", SECOND // 2, 5 * SECOND, step_us=1)),
+    "W": Option("wait_probe", duration_us("wait-probe", "s", SECOND // 2, 5 * SECOND, step_us=1)),
+}
+
+
+def udpprobe(text: str) -> UdpprobeRequest:
+    """Read ``udpprobe [-c n] [-o n] [-O exitfirst] [-S ip] [-U id] [-w t] [-W t] -d port -p hex ADDRESS``."""
+    v, words = parse("udpprobe", text, UDPPROBE)
+    dst = one_address("udpprobe", words)
+    if "payload" not in v:
+        raise CommandRefused("missing payload parameter")
+    if "dport" not in v:
+        raise CommandRefused("missing destination port parameter")
+    attempts, stop_count, src = v.get("attempts", 1), v.get("stop_count", 1), v.get("src")
+    if stop_count > attempts:
+        raise CommandRefused("stop-count cannot be larger than probe-count")
+    if src is not None and src.version != dst.version:
+        raise CommandRefused("source and destination must be of one address family")
+    return UdpprobeRequest(
+        dst=dst,
+        dport=v["dport"],
+        payload=v["payload"],
+        attempts=attempts,
+        stop_count=stop_count,
+        exit_first=bool(v["options"]),
+        src=src,
+        wait_timeout_us=v.get("wait_timeout", 2 * SECOND),
+        wait_probe_us=v.get("wait_probe", 1 * SECOND),
+        userid=v.get("userid", 0),
+    )
+
+
+Request = Union[HostRequest, HttpRequest, UdpprobeRequest]  # noqa: UP007
+
+READERS: Final[Mapping[str, Callable[[str], Any]]] = {"host": host, "http": http, "udpprobe": udpprobe}
 
 
 def read_command(line: str) -> Request:

@@ -124,10 +124,9 @@ class Datagrams:
         while True:
             if (found := self.take()) is not None:
                 return found
-            left = deadline - loop.time()
-            if left <= 0:
+            if loop.time() >= deadline:
                 return None
-            await readable(self._sock, left)
+            await readable(self._sock, deadline)
 
 
 def _told(ancillary: list[tuple[int, int, bytes]]) -> tuple[int, int]:
@@ -148,23 +147,24 @@ def _settle(ready: asyncio.Future[None]) -> None:
         ready.set_result(None)
 
 
-async def readable(sock: socket.socket, timeout_s: float) -> None:
-    """Return when `sock` can be read or the time is over."""
+async def readable(sock: socket.socket, deadline: float) -> None:
+    """Return when `sock` can be read or the time (the loop's clock) has come."""
     loop = asyncio.get_running_loop()
     ready = loop.create_future()
     loop.add_reader(sock, _settle, ready)
-    timer = loop.call_later(timeout_s, _settle, ready)
+    timer = loop.call_at(deadline, _settle, ready) if deadline < float("inf") else None
     try:
         await ready
     finally:
-        timer.cancel()
+        if timer is not None:
+            timer.cancel()
         loop.remove_reader(sock)
 
 
 def interface_name(ifindex: int) -> str | None:
     """The name of an interface, or None if it is not known (any more)."""
     with suppress(OSError, OverflowError):
-        return socket.if_indextoname(ifindex)
+        return socket.if_indextoname(ifindex) if ifindex else None
     return None
 
 

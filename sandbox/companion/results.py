@@ -160,3 +160,49 @@ class Http:
     stop: HttpStop = HttpStop.ERROR
     errmsg: str = ""
     bufs: list[Buf] = field(default_factory=list)
+
+
+class UdpprobeStop(IntEnum):
+    """Why a udpprobe measurement ended."""
+
+    DONE = 1
+    HALTED = 2
+    ERROR = 3
+
+
+@dataclass(frozen=True)
+class UdpReply:
+    """A datagram that answered a probe."""
+
+    rx_us: int
+    data: bytes
+    ifname: str | None
+
+
+@dataclass
+class UdpProbe:
+    """A probe that was sent, each from its own port."""
+
+    tx_us: int
+    sport: int
+    replies: list[UdpReply] = field(default_factory=list)
+
+
+@dataclass
+class Udpprobe:
+    """A udpprobe measurement."""
+
+    userid: int
+    src: Address | None
+    dst: Address
+    dport: int
+    payload: bytes
+    attempts: int
+    stop_count: int
+    exit_first: bool
+    wait_timeout_us: int
+    wait_probe_us: int
+    start_us: int
+    stop: UdpprobeStop = UdpprobeStop.ERROR
+    errmsg: str = ""
+    probes: list[UdpProbe] = field(default_factory=list)

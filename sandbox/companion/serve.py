@@ -24,16 +24,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from onvp.sandbox.companion import dns, http, session
+from onvp.sandbox.companion import dns, http, session, udpprobe
 from onvp.sandbox.companion.client import Client
-from onvp.sandbox.companion.commands import HostRequest, HttpRequest, read_command
+from onvp.sandbox.companion.commands import HostRequest, HttpRequest, UdpprobeRequest, read_command
 from onvp.sandbox.companion.errors import CannotServe, CommandRefused
 from onvp.sandbox.companion.measurement import Measurement
 from onvp.sandbox.companion.privileges import confine
 from onvp.sandbox.companion.room import Room
 
 DEFAULT_WINDOW: Final = 256
-PRIMITIVES: Final[Mapping[type, str]] = {HostRequest: "dns", HttpRequest: "http"}
+PRIMITIVES: Final[Mapping[type, str]] = {HostRequest: "dns", HttpRequest: "http", UdpprobeRequest: "udpprobe"}
 """What ``get primitives`` calls each."""
 
 _BACKLOG: Final = 64
@@ -47,6 +47,7 @@ class Companion:
         makers: dict[type, Callable[[Any], Measurement]] = {
             HostRequest: dns.Dns,
             HttpRequest: lambda request: http.HttpGet(request, self._room),
+            UdpprobeRequest: lambda request: udpprobe.Udp(request, self._room),
         }
         self._makers = makers
         self._missing: Mapping[type, str] = {}

@@ -13,7 +13,20 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final, TypeVar
 
 from onvp.sandbox.companion.options import Address
-from onvp.sandbox.companion.results import Buf, Host, Http, Mx, Opt, Query, Rr, RrData, Soa, Txt
+from onvp.sandbox.companion.results import (
+    Buf,
+    Host,
+    Http,
+    Mx,
+    Opt,
+    Query,
+    Rr,
+    RrData,
+    Soa,
+    Txt,
+    Udpprobe,
+    UdpReply,
+)
 
 T = TypeVar("T")
 
@@ -235,3 +248,69 @@ def http(r: Http) -> bytes:
 
 def _buf(b: Buf) -> bytes:
     return block(some(u8, b.kind), some(stamp, b.at_us), some(u16, len(b.data)), some(bytes, b.data))
+
+
+# ---- udpprobe ----
+
+
+class _Interfaces:
+    """The interface names of one record: the first time in full, then by number."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def __call__(self, name: str) -> bytes:
+        number = self._numbers.get(name)
+        if number is not None:
+            return u8(number)
+        number = len(self._numbers) + 1
+        if number > _MOST_INTERFACES:
+            return u8(0) + text(name.encode())
+        self._numbers[name] = number
+        return u8(number) + text(name.encode())
+
+
+_MOST_INTERFACES: Final = 254
+
+
+def udpprobe(r: Udpprobe) -> bytes:
+    """A udpprobe measurement (type 16). The first probe's port and count stand among the fields."""
+    first = r.probes[0] if r.probes else None
+    names = _Interfaces()
+    head = block(
+        u32(LIST_NUMBER),
+        u32(LIST_NUMBER),
+        some(u32, r.userid),
+        None if r.src is None else address(r.src),
+        address(r.dst),
+        u16(first.sport) if first else None,
+        some(u16, r.dport),
+        stamp(r.start_us),
+        some(u32, r.wait_timeout_us),
+        some(u8, int(r.exit_first)),
+        some(u8, r.stop),
+        some(u16, len(r.payload)),
+        some(bytes, r.payload),
+        some(u8, len(first.replies)) if first else None,
+        None if r.attempts == 1 else u8(r.attempts),
+        None if len(r.probes) == 1 else u8(len(r.probes)),
+        some(u8, r.stop_count),
+        u16(first.sport) if first and r.attempts == 1 else None,
+        some(u32, r.wait_probe_us),
+        some(text, r.errmsg.encode("ascii", "replace")),
+    )
+    rest = []
+    for probe in r.probes:
+        if probe is not first:
+            rest.append(block(stamp(probe.tx_us), u16(probe.sport), some(u8, len(probe.replies))))
+        rest += [_udp_reply(reply, names) for reply in probe.replies]
+    return record(UDPPROBE, head + b"".join(rest))
+
+
+def _udp_reply(r: UdpReply, names: _Interfaces) -> bytes:
+    return block(
+        some(stamp, r.rx_us),
+        some(u16, len(r.data)),
+        some(bytes, r.data),
+        names(r.ifname) if r.ifname else None,
+    )

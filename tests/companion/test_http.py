@@ -19,6 +19,10 @@ from tests.companion import tcp_server as ts
 from tests.companion.dialogue import Data, Dialogue, companion, resident_kib
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+BARE = b"HTTP/1.1 200 OK\r\n"
+NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
+CHUNKED = BARE + b"Transfer-Encoding: chunked\r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Fetched:
@@ -68,24 +72,18 @@ def fetch(command: str, room: Room | None = None, halt_after_s: float | None = N
         pytest.param(ts.answering(OK + b"hello"), "done", OK, b"hello", id="in one piece"),
         pytest.param(ts.answering(OK, b"he", b"llo"), "done", OK, b"hello", id="in pieces"),
         pytest.param(
-            ts.answering(*(bytes([c]) for c in OK + b"hello")), "done", OK, b"hello", id="byte by byte"
+            ts.answering(*map(bytes, zip(OK + b"hello", strict=True))), "done", OK, b"hello", id="bytes"
         ),
+        pytest.param(ts.answering(NO_CONTENT), "done", NO_CONTENT, b"", id="no body"),
         pytest.param(
-            ts.answering(b"HTTP/1.1 204 No Content\r\n\r\n"),
+            ts.answering(CHUNKED, b"3\r\nabc\r\n0\r\n\r\n"),
             "done",
-            b"HTTP/1.1 204 No Content\r\n\r\n",
-            b"",
-            id="no body",
-        ),
-        pytest.param(
-            ts.answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"3\r\nabc\r\n0\r\n\r\n"),
-            "done",
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+            CHUNKED,
             b"3\r\nabc\r\n0\r\n\r\n",
             id="chunked",
         ),
         pytest.param(
-            ts.closing(b"HTTP/1.0 200 OK\r\n\r\n", b"until close"), "done", None, b"until close", id="1.0"
+            ts.closing(b"HTTP/1.0 200 OK\r\n\r\n", b"to the end"), "done", None, b"to the end", id="1.0"
         ),
         pytest.param(ts.closing(OK + b"he"), "done", OK, b"he", id="closed early"),
         pytest.param(ts.closing(), "done", b"", b"", id="closed at once"),
@@ -94,33 +92,13 @@ def fetch(command: str, room: Room | None = None, halt_after_s: float | None = N
         pytest.param(ts.answering(b"SSH-2.0-OpenSSH_9.2\r\n"), "timeout", None, b"", id="another protocol"),
         pytest.param(ts.answering(b"HTTP/1.1 999999 x\r\n\r\n"), "error", None, b"", id="bad status"),
         pytest.param(
-            ts.answering(b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n"),
-            "error",
-            None,
-            b"",
-            id="two lengths",
+            ts.answering(BARE + b"Content-Length: 1, 2\r\n\r\n"), "error", None, b"", id="two lengths"
         ),
-        pytest.param(
-            ts.answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffffffff\r\n"),
-            "error",
-            None,
-            None,
-            id="endless chunk",
-        ),
+        pytest.param(ts.answering(CHUNKED, b"f" * 22 + b"\r\n"), "error", None, None, id="endless chunk"),
         pytest.param(ts.answering(OK[:20]), "timeout", OK[:20], b"", id="stops in the header"),
-        pytest.param(
-            ts.forever(b"HTTP/1.1 200 OK\r\n", b"X-Header: more\r\n"),
-            "error",
-            None,
-            b"",
-            id="endless headers",
-        ),
-        pytest.param(
-            ts.forever(b"HTTP/1.1 200 OK\r\nX: ", b"x" * 1000), "error", None, b"", id="endless header line"
-        ),
-        pytest.param(
-            ts.forever(b"HTTP/1.1 200 OK\r\n\r\n", b"x", 0.02), "timeout", None, None, id="slow drip"
-        ),
+        pytest.param(ts.forever(BARE, b"X-Header: more\r\n"), "error", None, b"", id="endless headers"),
+        pytest.param(ts.forever(BARE + b"X: ", b"x" * 1000), "error", None, b"", id="endless header line"),
+        pytest.param(ts.forever(BARE + b"\r\n", b"x", 0.02), "timeout", None, None, id="slow drip"),
         pytest.param(
             ts.answering(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"),
             "error",
@@ -129,11 +107,7 @@ def fetch(command: str, room: Room | None = None, halt_after_s: float | None = N
             id="unasked upgrade",
         ),
         pytest.param(
-            ts.answering(b"HTTP/1.1 100 Continue\r\n\r\n" + OK + b"hello"),
-            "done",
-            b"HTTP/1.1 100 Continue\r\n\r\n",
-            OK + b"hello",
-            id="1xx",
+            ts.answering(CONTINUE + OK + b"hello"), "done", CONTINUE, OK + b"hello", id="informational first"
         ),
     ],
 )
