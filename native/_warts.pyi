@@ -21,7 +21,7 @@ is. They cannot be made from Python except through the `build_*` functions.
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import IntEnum
-from typing import Any, Final, Literal, SupportsIndex, final
+from typing import Any, Final, Literal, Required, SupportsIndex, TypedDict, final
 
 # A moment: a datetime with a time zone, epoch seconds, or (seconds, microseconds).
 _When = datetime | float | tuple[int, int]
@@ -685,6 +685,121 @@ class ScamperHost(Result):
     def to_json(self) -> str: ...
 
 @final
+class ScamperHttpBuf:
+    @property
+    def timestamp(self) -> datetime: ...
+    @property
+    def dir_str(self) -> str: ...
+    @property
+    def type_str(self) -> str: ...
+    @property
+    def payload(self) -> bytes | None: ...
+    def is_tx(self) -> bool: ...
+    def is_rx(self) -> bool: ...
+    def is_tls(self) -> bool: ...
+    def is_hdr(self) -> bool: ...
+    def is_data(self) -> bool: ...
+
+@final
+class ScamperHttp(Result):
+    @property
+    def src(self) -> ScamperAddr | None: ...
+    @property
+    def dst(self) -> ScamperAddr: ...
+    @property
+    def sport(self) -> int: ...
+    @property
+    def dport(self) -> int: ...
+    @property
+    def stop_reason(self) -> ScamperHttpStop | int: ...
+    @property
+    def stop_reason_str(self) -> str: ...
+    @property
+    def maxtime(self) -> timedelta: ...
+    @property
+    def hsrtt(self) -> timedelta: ...
+    @property
+    def url(self) -> str | None: ...
+    @property
+    def status_code(self) -> int | None: ...
+    @property
+    def response(self) -> bytes | None: ...
+    @property
+    def response_hdr(self) -> str | None: ...
+    @property
+    def transmit_hdr(self) -> str | None: ...
+    @property
+    def response_hdrs(self) -> dict[str, str] | None: ...
+    @property
+    def transmit_hdrs(self) -> dict[str, str] | None: ...
+    def response_hdr_byname(self, name: str) -> str | None: ...
+    def transmit_hdr_byname(self, name: str) -> str | None: ...
+    @property
+    def buf_count(self) -> int: ...
+    def buf(self, i: SupportsIndex) -> ScamperHttpBuf | None: ...
+    def bufs(self) -> Iterator[ScamperHttpBuf]: ...
+    def __iter__(self) -> Iterator[ScamperHttpBuf]: ...
+    @property
+    def ech_config_list(self) -> bytes | None: ...
+    @property
+    def ech_retry_config(self) -> bytes | None: ...
+    @property
+    def ech_status(self) -> ScamperHttpEchStatus | int: ...
+    @property
+    def ech_outer_sni(self) -> str | None: ...
+
+@final
+class ScamperUdpprobeReply:
+    @property
+    def rx(self) -> datetime: ...
+    @property
+    def payload(self) -> bytes | None: ...
+    @property
+    def ifname(self) -> str | None: ...
+
+@final
+class ScamperUdpprobeProbe:
+    @property
+    def tx(self) -> datetime: ...
+    @property
+    def sport(self) -> int: ...
+    @property
+    def reply_count(self) -> int: ...
+    def reply(self, i: SupportsIndex) -> ScamperUdpprobeReply | None: ...
+    def __iter__(self) -> Iterator[ScamperUdpprobeReply]: ...
+
+@final
+class ScamperUdpprobe(Result):
+    @property
+    def src(self) -> ScamperAddr | None: ...
+    @property
+    def dst(self) -> ScamperAddr: ...
+    @property
+    def sport(self) -> int: ...
+    @property
+    def dport(self) -> int: ...
+    @property
+    def attempts(self) -> int: ...
+    @property
+    def probe_sent(self) -> int: ...
+    @property
+    def stop_count(self) -> int: ...
+    @property
+    def stop_reason(self) -> ScamperUdpprobeStop | int: ...
+    @property
+    def stop_reason_str(self) -> str: ...
+    @property
+    def wait_probe(self) -> timedelta: ...
+    @property
+    def wait_timeout(self) -> timedelta: ...
+    @property
+    def payload(self) -> bytes | None: ...
+    def probe(self, i: SupportsIndex) -> ScamperUdpprobeProbe | None: ...
+    def __iter__(self) -> Iterator[ScamperUdpprobeProbe]: ...
+    def replies(self) -> Iterator[ScamperUdpprobeReply]: ...
+    def to_json(self) -> str: ...
+
+@final
 class Decoder:
     def __init__(
         self, inst: object = None, *, max_record: int = ..., only: Collection[int] | None = None
@@ -726,3 +841,87 @@ def make_cycle(
     hostname: _Text | None = None,
     kind: Literal["start", "definition", "stop"] = "start",
 ) -> ScamperCycle: ...
+
+# The builders take a mapping with these keys and give a result to hand to `Encoder.encode`. A key that is
+# not known is a ValueError; what is left out has the value that means "not recorded". Times are `_When`,
+# durations timedelta or seconds, addresses ScamperAddr or numeric text, stop reasons numbers, enum members
+# or the words of `stop_reason_str`.
+
+class _Common(TypedDict, total=False):
+    list: ScamperList | None
+    cycle: ScamperCycle | None
+    userid: int
+    src: ScamperAddr | str | None
+    dst: Required[ScamperAddr | str]
+    start: _When
+    stop_reason: int | str
+    errmsg: _Text | None
+
+class RRSpec(TypedDict, total=False):
+    name: Required[_Text]  # '' for the root
+    rclass: int  # default IN
+    rtype: Required[int]
+    ttl: int
+    # A, AAAA: address. NS, CNAME, PTR: name. MX: (preference, exchange). TXT (also class CH): strings.
+    # SOA: (mname, rname, serial, refresh, retry, expire, minimum). OPT: [(code, data)].
+    # SVCB, HTTPS: (priority, target, [(key, value)]). Any other type: None.
+    data: Any
+
+class QuerySpec(TypedDict, total=False):
+    tx: Required[_When]
+    rx: _When | None  # None: no answer came
+    id: int
+    rcode: int  # the header's four bits; the rest is in the OPT record
+    flags: int  # bits 0x01 CD, 0x02 AD, 0x04 Z, 0x08 RA, 0x10 RD, 0x20 TC, 0x40 AA
+    an: Iterable[RRSpec]
+    ns: Iterable[RRSpec]
+    ar: Iterable[RRSpec]
+
+class HostSpec(_Common, total=False):
+    flags: Iterable[Literal["norecurse", "tcp", "nsid"]]
+    wait_timeout: timedelta | float  # up to 65.535 s, whole milliseconds
+    retries: int
+    qtype: Required[int]
+    qclass: int  # default IN
+    qname: Required[_Text]
+    ecs: _Text | None
+    queries: Iterable[QuerySpec]  # in the order sent; the first with `rx` is the answer
+
+class HttpSpec(_Common, total=False):
+    scheme: Required[Literal["http", "https"]]
+    host: Required[_Text]
+    file: Required[_Text]  # path and query of the URL
+    sport: int
+    dport: int  # default by scheme
+    headers: Iterable[_Text]  # extra request header lines that were asked for
+    hsrtt: timedelta | float  # TCP handshake; 0: no connection
+    insecure: bool
+    maxtime: timedelta | float
+    # In order: direction, type, when, bytes. Longer ones are cut into several. A header that was sent ends
+    # with one NUL byte in scamper's records.
+    bufs: Iterable[tuple[Literal["tx", "rx"], Literal["data", "hdr", "tls"], _When, bytes]]
+
+class UdpprobeReplySpec(TypedDict, total=False):
+    rx: Required[_When]
+    payload: bytes
+    ifname: _Text | None
+
+class UdpprobeProbeSpec(TypedDict, total=False):
+    tx: Required[_When]  # the first probe's is also the `start` of the result
+    sport: int
+    replies: Iterable[UdpprobeReplySpec]
+
+class UdpprobeSpec(_Common, total=False):
+    sport: int
+    dport: Required[int]
+    wait_timeout: timedelta | float
+    wait_probe: timedelta | float
+    payload: bytes
+    attempts: int
+    stop_count: int
+    exitfirst: bool
+    probes: Iterable[UdpprobeProbeSpec]
+
+def build_host(spec: HostSpec) -> ScamperHost: ...
+def build_http(spec: HttpSpec) -> ScamperHttp: ...
+def build_udpprobe(spec: UdpprobeSpec) -> ScamperUdpprobe: ...

@@ -408,7 +408,7 @@ cdef class ScamperPing(Result):
     cdef readonly ScamperAddr src, dst, rtr
     cdef bytes data
     cdef tuple tsps
-    cdef list all                 # every reply, sorted by probe
+    cdef tuple all                # every reply, sorted by probe
     cdef tuple firsts             # the first reply to each probe that has one
     cdef uint32_t wait_usec, timeout_usec, tcp_ack, tcp_seq, flags
     cdef readonly uint16_t attempts, probe_count, probe_size, stop_count, reply_pmtu
@@ -830,9 +830,9 @@ cdef ScamperPing read_ping(Cursor c):
                 last = r
                 firsts.append(r)
         ping.firsts = tuple(firsts)
+        ping.all = tuple(replies)
     else:
-        ping.firsts = tuple(replies)
-    ping.all = replies
+        ping.all = ping.firsts = tuple(replies)
     return ping
 
 

@@ -10,13 +10,14 @@ cdef void seal(object cls):
     (<PyTypeObject *>cls).tp_new = <newfunc>refuse
 
 
-RESULT_KINDS = {6: ScamperTrace, 7: ScamperPing, 14: ScamperHost}
+RESULT_KINDS = {6: ScamperTrace, 7: ScamperPing, 14: ScamperHost, 15: ScamperHttp, 16: ScamperUdpprobe}
 
 for _cls in tuple(RESULT_KINDS.values()) + (
     Params, Cursor, Writer, Tables, Result, ScamperList, ScamperCycle, ScamperIcmpExt, ScamperIcmpExts,
     ScamperPingReply, ScamperPingReplyIPTS, ScamperTraceHop, ScamperTracePmtud, ScamperTracePmtudNote,
     Doubletree, Nothing, JoinerPart, ScamperHostRR, ScamperHostQuery, ScamperHostMX, ScamperHostSOA, ScamperHostTXT,
     ScamperHostOPT, ScamperHostOPTElem, ScamperHostSVCB, ScamperHostSVCBParam,
+    ScamperHttpBuf, ScamperUdpprobeReply, ScamperUdpprobeProbe,
 ):
     seal(_cls)
 del _cls

@@ -3,6 +3,10 @@
 # Facts: warts(5), WARTS OBJECT HEADER (magic 0x1205, type, length); list and cycle ids count from 1 in
 # each stream (so two streams end to end are not one: see `Joiner`).
 
+cdef extern from "Python.h":
+    int PyGC_Disable()
+    int PyGC_Enable()
+
 cdef enum:
     HEADER = 8
 
@@ -28,7 +32,11 @@ cdef object decode_body(Tables t, int kind, bytes data, Py_ssize_t start, Py_ssi
     c.end = length
     c.base = base
     c.tables = t
-    if kind == 7:
+    if kind == 15:
+        result = read_http(c)
+    elif kind == 16:
+        result = read_udpprobe(c)
+    elif kind == 7:
         result = read_ping(c)
     elif kind == 6:
         result = read_trace(c)
@@ -123,12 +131,15 @@ cdef class Decoder:
         cdef list out = []
         cdef Py_ssize_t at = 0, size
         cdef int64_t length
-        cdef int kind = 0
+        cdef int kind = 0, collecting
         if self.rest is None:
             raise WartsError("the stream ended at a bad record", self.offset)
         if self.rest:
             data = self.rest + data
         size = PyBytes_GET_SIZE(data)
+        # Decoding makes objects that are all still needed: collections in between find nothing, and would
+        # make the time per record grow with the file.
+        collecting = PyGC_Disable()
         try:
             while size - at >= HEADER:
                 length = self.header(data, at, &kind)
@@ -146,6 +157,9 @@ cdef class Decoder:
             self.offset += at
             error.done = out
             raise
+        finally:
+            if collecting:
+                PyGC_Enable()
         self.offset += at
         self.rest = data[at:] if at < size else b""
         return out
@@ -253,87 +267,6 @@ cdef class Encoder:
         else:
             raise TypeError(f"a warts stream holds no {type(obj).__name__}")
         return b"".join(out)
-
-
-cdef bytes as_bytes(object text, str what):
-    """A string for a record: str as UTF-8, or bytes; it cannot hold a NUL."""
-    cdef bytes out
-    if text is None:
-        return None
-    if isinstance(text, bytes):
-        out = bytes(text)
-    elif isinstance(text, str):
-        out = str(text).encode("utf-8", "surrogateescape")
-    else:
-        raise TypeError(f"{what}: expected str or bytes, not {type(text).__name__}")
-    if b"\0" in out:
-        raise ValueError(f"{what}: a NUL cannot be recorded")
-    return out
-
-
-def make_list(uint32_t id, name not None, *, descr=None, monitor=None):
-    """A list to begin a stream with."""
-    cdef ScamperList x = ScamperList.__new__(ScamperList)
-    x.id = id
-    x.raw_name = as_bytes(name, "name")
-    x.raw_descr = as_bytes(descr, "descr")
-    x.raw_monitor = as_bytes(monitor, "monitor")
-    if x.raw_descr is not None:
-        x.mark(1)
-    if x.raw_monitor is not None:
-        x.mark(2)
-    return x
-
-
-cdef dict CYCLE_KINDS = {
-    "start": KIND_CYCLE_START, "definition": KIND_CYCLE_DEF, "stop": KIND_CYCLE_STOP,
-}
-
-
-def make_cycle(ScamperList list, uint32_t id, start, *, stop=None, hostname=None, kind="start"):
-    """A cycle of a list.
-
-    Args:
-        start: when it began, epoch seconds or datetime (whole seconds are kept).
-        stop: when it ended, likewise.
-        kind: which record it becomes: "start", "definition" or "stop".
-    """
-    cdef ScamperCycle x = ScamperCycle.__new__(ScamperCycle)
-    if kind not in CYCLE_KINDS:
-        raise ValueError(f"kind: {kind!r} is none of {', '.join(CYCLE_KINDS)}")
-    x.of = list
-    x.id = id
-    x.start_sec = as_stamp(start, "start").sec
-    x.stop_sec = 0 if stop is None else as_stamp(stop, "stop").sec
-    x.raw_hostname = as_bytes(hostname, "hostname")
-    x.kind = CYCLE_KINDS[kind]
-    if x.raw_hostname is not None:
-        x.mark(2)
-    return x
-
-
-cdef Stamp as_stamp(object when, str what) except *:
-    """A moment from a datetime, epoch seconds, or (seconds, microseconds)."""
-    cdef Stamp t
-    cdef object usec
-    if isinstance(when, _datetime):
-        if when.tzinfo is None:
-            raise ValueError(f"{what}: a datetime without a time zone")
-        usec = (when - EPOCH) // MICROSECOND
-    elif isinstance(when, tuple):
-        sec, rest = when
-        usec = int(sec) * 1000000 + int(rest)
-    else:
-        usec = round(when * 1000000)
-    if not 0 <= usec < (1 << 32) * 1000000:
-        raise ValueError(f"{what}: {when!r} is outside of 1970 to 2106")
-    t.sec = usec // 1000000
-    t.usec = usec % 1000000
-    return t
-
-
-cdef object EPOCH = _datetime(1970, 1, 1, tzinfo=UTC)
-cdef object MICROSECOND = _timedelta(microseconds=1)
 
 
 def json_of(obj):

@@ -59,11 +59,10 @@ def differences(ours: Any, theirs: Any, path: str = "") -> Iterator[tuple[str, A
     if isinstance(theirs, dict) and "!error" in theirs:
         yield path, ours, theirs
     elif isinstance(ours, dict) and isinstance(theirs, dict):
-        inside = str(theirs.get("_", path))
+        # Names of header fields are data: they are no part of the path.
+        inside = path if path.endswith("_hdrs") else str(theirs.get("_", path))
         for key in sorted(set(ours) | set(theirs)):
-            yield from differences(
-                ours.get(key, MISSING), theirs.get(key, MISSING), f"{inside}.{key}" if inside else key
-            )
+            yield from differences(ours.get(key, MISSING), theirs.get(key, MISSING), _join(inside, key))
     elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
         if path.rsplit(".", 1)[-1] in UNORDERED:
             ours, theirs = sorted(ours), sorted(theirs)
@@ -75,6 +74,10 @@ def differences(ours: Any, theirs: Any, path: str = "") -> Iterator[tuple[str, A
             yield path, ours, theirs
     elif ours != theirs or type(ours) is not type(theirs):
         yield path, ours, theirs
+
+
+def _join(inside: str, key: str) -> str:
+    return inside if inside.endswith("_hdrs") else f"{inside}.{key}" if inside else key
 
 
 def read(path: Path) -> tuple[list[Any], WartsError | None]:

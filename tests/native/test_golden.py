@@ -12,7 +12,9 @@ from tests.golden.compare import compare, read, recordings, stem_of
 
 CORPUS = Path(__file__).parents[1] / "golden" / "corpus"
 GOOD = [
-    p for p in recordings(CORPUS) if p.parent.name != "bad" and p.name.startswith(("ping", "trace-", "host"))
+    p
+    for p in recordings(CORPUS)
+    if p.parent.name != "bad" and p.name.startswith(("ping", "trace-", "host", "http", "udpprobe"))
 ]
 PLAIN = [path for path in GOOD if path.suffix == ".warts"]
 # 20211212 writes these so that no version can read them to the end: a parameter length is wrong.
