@@ -262,6 +262,8 @@ def main() -> NoReturn:
     agent, reports = lay_out_descriptors(int(sys.argv[1]))
     sys.argv[:] = [""]
     os.environ.clear()
+    os.putenv("TZ", "UTC")  # for the C library alone, which would look for /etc/localtime otherwise
+    time.tzset()
     try:
         config = messages.decode_agent(agent.recv(messages.LARGEST))
         if not isinstance(config, messages.Configure):
@@ -305,7 +307,6 @@ def start(agent: socket.socket, config: messages.Configure, reports: int) -> tup
     why_not = "switched off" if "namespaces" in config.without else namespaces.rehearse(uid, gid)
     inside = None if why_not else namespaces.fork_inside(uid, gid)
 
-    time.tzset()
     sys.path.extend(config.path)
     entry = load(config.run)
     if config.preload:

@@ -81,3 +81,23 @@ class Cell:
         self.loop.run_until_complete(self.jail.close())
         self.loop.run_until_complete(self.loop.shutdown_default_executor())
         self.loop.close()
+
+
+def children(pid: int) -> list[int]:
+    """The processes whose parent this is, as the host sees them."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[1]) == pid:
+            found.append(int(stat.parent.name))
+    return found
+
+
+def zygote_of(cell: Cell) -> int:
+    """The zygote's process: the only child of the guard that the jail started."""
+    assert cell.jail._process is not None
+    (zygote,) = children(cell.jail._process.pid)
+    return zygote

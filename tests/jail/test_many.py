@@ -13,20 +13,7 @@ import pytest
 
 from onvp.sandbox.jail.limits import MIB, Limits
 from onvp.sandbox.jail.spawn import Cause, Worker
-from tests.jail.cell import Cell, native
-
-
-def children(pid: int) -> list[int]:
-    """The processes whose parent this is, as the host sees them."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(fields[1]) == pid:
-            found.append(int(stat.parent.name))
-    return found
+from tests.jail.cell import Cell, children, native, zygote_of
 
 
 def private_bytes(pid: int) -> int:
@@ -46,13 +33,6 @@ def fresh() -> Iterator[Cell]:
     cell = Cell(native())
     yield cell
     cell.close()
-
-
-def zygote_of(cell: Cell) -> int:
-    """The zygote's process: the only child of the guard that the jail started."""
-    assert cell.jail._process is not None
-    (zygote,) = children(cell.jail._process.pid)
-    return zygote
 
 
 def test_a_thousand_killed_workers_leave_nothing(fresh: Cell) -> None:
