@@ -77,7 +77,11 @@ def _status(lab: Lab) -> str:
         pid = str(entry["pid"]) if entry["alive"] else "DEAD"
         lines.append(_row(entry["name"], pid, entry["node"]))
     lines += ["", _row("LINK", "DELAY", "(one way), round trip, jitter, loss each way, frames, lost")]
-    for link in lab.links().values():
+    try:
+        links = lab.links()
+    except LabError as problem:
+        return "\n".join([*lines, str(problem)])
+    for link in links.values():
         rest = f"{2 * link.delay_ms:g} ms, {link.jitter_ms:g} ms, {link.loss:.1%}"
         rest += f", {link.forwarded}, {link.lost}"
         lines.append(_row(link.name, f"{link.delay_ms:g} ms", rest))
@@ -122,6 +126,9 @@ if __name__ == "__main__":
         sys.exit(main())
     except LabUnavailableError as problem:
         print("\n".join(problem.missing), file=sys.stderr)
+        sys.exit(UNAVAILABLE)
+    except PermissionError:
+        print("The lab needs root: run the command with sudo.", file=sys.stderr)
         sys.exit(UNAVAILABLE)
     except LabError as problem:
         print(f"tests.lab: {problem}", file=sys.stderr)

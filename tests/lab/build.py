@@ -65,6 +65,7 @@ def connect(prefix: str) -> None:
     for node in plan.NODES:
         netns.switch_offloads_off(prefix + node)
     _load_rules(prefix + "mute", configs.MUTE_RULES)
+    _load_rules(prefix + "r4", configs.R4_RULES)
     for vp in plan.VP_NAMES:
         _load_rules(prefix + vp, configs.VP_RULES)
 

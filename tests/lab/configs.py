@@ -7,6 +7,7 @@ configuration in /etc/nginx, /etc/bind or /etc/snmp.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.lab import plan, zones
@@ -62,7 +63,7 @@ http {{
   map "$arg_name $arg_type" $dns_answer {{ include {state}/dns-json.map; }}
   server {{
     listen 80; listen [::]:80; listen 8080; listen [::]:8080;
-    listen 443 ssl; listen [::]:443 ssl; {tls}
+    listen 443 ssl; listen [::]:443 ssl; {tls} ssl_protocols TLSv1.2 TLSv1.3;
     server_name www.{plan.DOMAIN}; root {state}/www;
     add_header X-Served-By {name};
     location = / {{ return 200 "hello from {name}\\n"; }}
@@ -95,7 +96,7 @@ http {{
 
 def dns_json_map() -> str:
     """What `/dns-json?name=...&type=...` answers: the JSON form of DNS that public resolvers speak."""
-    kinds = {"A": 1, "AAAA": 28}
+    kinds: dict[str, int] = {"A": 1, "AAAA": 28}
     entries = []
     hosts = {host.fqdn: [host] for host in plan.HOSTS.values()}
     hosts[f"cdn.{plan.DOMAIN}"] = [plan.CDN1, plan.CDN2, plan.CDN3]
@@ -114,15 +115,19 @@ def dns_json_map() -> str:
     return "\n".join([*lines, ""])
 
 
-def _dns_json(status: int, question: list[object], answers: list[object]) -> str:
+def _dns_json(status: int, question: Sequence[object], answers: Sequence[object]) -> str:
     body = {"Status": status, "TC": False, "RD": True, "RA": True, "Question": question}
     return json.dumps(body | ({"Answer": answers} if answers else {}))
 
 
-def snmpd(engine: str) -> str:
-    """snmpd.conf: readable to the lab, with an engine id that says which box this is."""
+def snmpd(engine: str, hosts: tuple[plan.Host, ...]) -> str:
+    """snmpd.conf: readable to the lab, with an engine id that says which box this is.
+
+    One socket per address: on a wildcard socket, snmpd answers IPv6 from whichever address it likes.
+    """
+    sockets = ",".join(f"udp:{host.v4}:161,udp6:[{host.v6}]:161" for host in hosts)
     return f"""
-agentAddress udp:161,udp6:161
+agentAddress {sockets}
 rocommunity public
 rocommunity6 public
 sysName {engine}.{plan.DOMAIN}
@@ -142,6 +147,20 @@ table inet lab {
 }
 """
 """The mute host: neighbour discovery works (ARP is not filtered here), nothing else is answered."""
+
+R4_RULES = """
+table inet lab {
+  chain forward {
+    type filter hook forward priority 0;
+    ip daddr 198.19.2.0/24 reject with icmp type host-unreachable
+    ip daddr 198.19.3.0/24 reject with icmp type admin-prohibited
+    ip6 daddr 2001:db8:dead:2::/64 reject with icmpv6 type addr-unreachable
+    ip6 daddr 2001:db8:dead:3::/64 reject with icmpv6 type admin-prohibited
+  }
+}
+"""
+"""Refusals by rule, not by `unreachable` routes: the kernel sends only five of those in a burst to one
+source (net.ipv4.route.error_burst), and no namespace can change that."""
 
 VP_RULES = f"""
 table inet lab {{

@@ -96,7 +96,7 @@ TRICKS: Final[dict[str, Callable[[Query], list[bytes]]]] = {
     "fewer": lambda q: [q.message(answers=[_A], counts=(1, 3, 0, 0))],
     "manycounts": lambda q: [q.message(counts=(65535, 65535, 65535, 65535))],
     "short": lambda q: [q.raw[:5]],
-    "empty": lambda _: [b""],
+    "byte": lambda _: [b"\0"],
     "shortaddress": lambda q: [q.message(answers=[record(_POINTER, 1, b"\1\2\3")])],
     "short6": lambda q: [q.message(answers=[record(_POINTER, 28, b"\1" * 4)])],
     "cutsoa": lambda q: [q.message(answers=[record(_POINTER, 6, b"\xc0\x0c\xc0\x0c\0\0")])],

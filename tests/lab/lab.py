@@ -129,7 +129,10 @@ class Lab:
         """What `ip netns exec` lays over /etc in the namespaces: resolver and trusted authority."""
         for node in plan.NODES:
             folder = ETC_NETNS / (self.prefix + node)
-            folder.mkdir(parents=True)
+            while not folder.exists():
+                # Another instance that goes down may take the empty parent away in between.
+                with contextlib.suppress(FileNotFoundError):
+                    folder.mkdir(parents=True)
             nameservers = "".join(f"nameserver {a}\n" for a in plan.RESOLVER.addresses)
             (folder / "resolv.conf").write_text(nameservers)
             if Path("/etc/ssl").is_dir() and node in {"ctl", *plan.VP_NAMES}:

@@ -133,9 +133,9 @@ def processes(namespaces: Iterable[str]) -> dict[int, str]:
             continue
         with contextlib.suppress(OSError):
             about = (entry / "ns/net").stat()
-            name = inodes.get((about.st_dev, about.st_ino))
-            if name is not None and start_time(int(entry.name)) is not None:
-                found[int(entry.name)] = name
+            home = inodes.get((about.st_dev, about.st_ino))
+            if home is not None and start_time(int(entry.name)) is not None:
+                found[int(entry.name)] = home
     found.pop(os.getpid(), None)
     return found
 

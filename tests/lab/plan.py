@@ -205,7 +205,7 @@ UNREACHABLE_4, UNREACHABLE_6 = "198.19.2.1", "2001:db8:dead:2::1"
 PROHIBITED_4, PROHIBITED_6 = "198.19.3.1", "2001:db8:dead:3::1"
 LOOP_4, LOOP_6 = "198.19.5.1", "2001:db8:dead:5::1"
 NO_ROUTE_4, NO_ROUTE_6 = "198.19.255.1", "2001:db8:dead:ff::1"
-"""Unreachable in the VP itself: sending fails with ENETUNREACH."""
+"""Unreachable in the VP itself: sending fails with EHOSTUNREACH."""
 
 # ---------------------------------------------------------------------------------------------
 # Named hosts

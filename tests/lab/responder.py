@@ -145,7 +145,8 @@ def cast(chance: random.Random) -> dict[int, Actor]:
                 (Hop(152, _MPLS_ONE),),
                 (Hop(153, _MPLS_TWO, quoted_ttl=0),),
                 (Hop(154, _INTERFACE),),
-                (Hop(155, _MPLS_THREE + _INTERFACE),),
+                (Hop(155, _MPLS_THREE),),
+                    (Hop(156, _MPLS_ONE + _INTERFACE),),
             ))
         ),
         plan.CIRCLE: Actor(path=Path(_path(161, 162), endless=True)),

@@ -81,11 +81,11 @@ def _bad_routes(node: str) -> Iterator[str]:
         yield f"route add 198.19.0.0/16 {ways4}"
         yield f"route add 2001:db8:dead::/48 {ways6}"
     elif node == "r4":
-        for kind, third in (("blackhole", 1), ("unreachable", 2), ("prohibit", 3)):
-            yield f"route add {kind} 198.19.{third}.0/24"
-            yield f"route add {kind} 2001:db8:dead:{third}::/64"
-        yield f"route add 198.19.5.0/24 via {plan.router_address('r5', 'r4')}"
-        yield f"route add 2001:db8:dead:5::/64 via {plan.router_address('r5', 'r4', 6)}"
+        yield "route add blackhole 198.19.1.0/24"
+        yield "route add blackhole 2001:db8:dead:1::/64"
+        for third in (2, 3, 5):  # packets to the first two are rejected on the way out: configs.R4_RULES
+            yield f"route add 198.19.{third}.0/24 via {plan.router_address('r5', 'r4')}"
+            yield f"route add 2001:db8:dead:{third}::/64 via {plan.router_address('r5', 'r4', 6)}"
     elif node == "r5":
         yield f"route add 198.19.5.0/24 via {plan.router_address('r4', 'r5')}"
         yield f"route add 2001:db8:dead:5::/64 via {plan.router_address('r4', 'r5', 6)}"

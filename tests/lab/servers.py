@@ -125,9 +125,8 @@ def write_configurations(state: Path) -> None:
     for name in ("web", "far"):
         (state / f"nginx-{name}").mkdir()
         (state / f"nginx-{name}.conf").write_text(configs.nginx(state, far=name == "far"))
-        (state / f"snmpd-{'box' if name == 'web' else 'far'}.conf").write_text(
-            configs.snmpd("box" if name == "web" else "far")
-        )
+    for name, hosts in (("box", (plan.BOX, plan.BOX_2)), ("far", (plan.FAR,))):
+        (state / f"snmpd-{name}.conf").write_text(configs.snmpd(name, hosts))
     www = state / "www"
     www.mkdir()
     line = b"0123456789abcdef" * 4
