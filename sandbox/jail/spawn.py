@@ -274,7 +274,9 @@ class JailClient:
                 self._take(messages.decode_zygote(data))
             except BlockingIOError:
                 return
-            except (OSError, ValueError) as error:  # what does not decode is a ValueError
+            except OSError:  # it ended with messages of ours unread
+                self._lose("the zygote has ended")
+            except ValueError as error:  # what does not decode is one
                 self._lose(f"the zygote is not understood: {error}")
 
     def _take(self, message: messages.ZygoteMessage) -> None:
@@ -309,6 +311,15 @@ class JailClient:
         for worker in list(self.workers.values()):
             worker._has_ended(End(Cause.LOST, detail=why))
         self.workers.clear()
+
+
+def _wait_or_kill(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a zygote that was let go; one that hangs is killed, and the kernel kills what is below it."""
+    try:
+        process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 class Jail:
@@ -355,7 +366,7 @@ class Jail:
         if self._client:
             self._client.close()
         if self._process:
-            await asyncio.to_thread(self._process.wait)
+            await asyncio.to_thread(_wait_or_kill, self._process)
 
     async def __aenter__(self) -> Jail:
         await self.start()

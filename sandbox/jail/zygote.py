@@ -55,6 +55,10 @@ TICK_S: Final = 0.002  # no worker's CPU clock is read more often than this
 TRIAL: Final = 0  # the worker number of the trial; the agent's begin at 1
 
 
+# The kernel ended it when memory ran out, or the interpreter used an allocation that had failed.
+_ENDS_FOR_WANT_OF_MEMORY: Final = {-signal.SIGKILL, -signal.SIGSEGV, -signal.SIGBUS}
+
+
 @dataclass
 class Row:
     """One living worker."""
@@ -62,7 +66,8 @@ class Row:
     worker: int
     pid: int
     limits: Limits
-    limit: str = ""
+    limit: str = ""  # the one for which we ended it
+    asked: bool = False  # whether the agent wanted its end
 
 
 class Server:
@@ -133,6 +138,7 @@ class Server:
             elif isinstance(message, messages.Kill) and not channels:
                 row = self._rows.get(message.worker)
                 if row:
+                    row.asked = True
                     os.kill(row.pid, signal.SIGKILL)  # not reaped yet: the number is still its own
             else:
                 return False
@@ -188,14 +194,17 @@ class Server:
     def _account(self, row: Row, status: int, usage: resource.struct_rusage) -> messages.Ended:
         code = os.waitstatus_to_exitcode(status)
         peak, cpu_s = usage.ru_maxrss * 1024, usage.ru_utime + usage.ru_stime
-        grown = peak - self._ground.base_resident
+        full = peak - self._ground.base_resident > 0.9 * row.limits.memory_bytes
         limit, failed = row.limit, ""
         if code == EXIT_UNCONFINED:
             failed = failures(self._reports).get(row.worker, "the filter could not be installed")
-        elif code in {-signal.SIGXCPU, -signal.SIGKILL} and cpu_s >= row.limits.cpu_s:
-            limit = "cpu"
-        elif code == EXIT_MEMORY or (code < 0 and not limit and grown > 0.9 * row.limits.memory_bytes):
-            limit = "memory"  # also when the interpreter died of an allocation that failed
+        elif code == EXIT_MEMORY:
+            limit = "memory"
+        elif not row.asked and not limit:
+            if code in {-signal.SIGXCPU, -signal.SIGKILL} and cpu_s >= row.limits.cpu_s:
+                limit = "cpu"  # RLIMIT_CPU was faster
+            elif code in _ENDS_FOR_WANT_OF_MEMORY and full:
+                limit = "memory"
         return messages.Ended(
             worker=row.worker,
             status=code if code >= 0 else None,

@@ -22,6 +22,11 @@ def private_bytes(pid: int) -> int:
     return 1024 * sum(int(kb) for kb in re.findall(r"Private_\w+: +(\d+) kB", text))
 
 
+def namespaces(pid: int) -> tuple[str, ...]:
+    """Which namespaces it is in."""
+    return tuple(str(link.readlink()) for link in sorted(Path(f"/proc/{pid}/ns").iterdir()))
+
+
 def open_count(pid: int) -> int:
     """How many descriptors it has."""
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
@@ -64,7 +69,7 @@ def test_a_thousand_killed_workers_leave_nothing(fresh: Cell) -> None:
 
 
 def test_a_hundred_idle_workers_are_small(fresh: Cell) -> None:
-    """A hundred workers that wait hold less than 512 MiB together with their zygote, and all answer."""
+    """A hundred workers that wait answer, hold under 512 MiB with their zygote, and no namespaces."""
     zygote = zygote_of(fresh)
 
     async def scenario() -> tuple[list[Worker], list[bytes]]:
@@ -76,6 +81,7 @@ def test_a_hundred_idle_workers_are_small(fresh: Cell) -> None:
 
     workers, answers = fresh.loop.run_until_complete(scenario())
     alive = children(zygote)
+    assert {namespaces(pid) for pid in alive} == {namespaces(zygote)}, "a worker has namespaces of its own"
     total = private_bytes(zygote) + sum(private_bytes(pid) for pid in alive)
     for worker in workers:
         worker.socket.close()

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from onvp.sandbox.jail.errors import LevelTooLow, ZygoteGone
 from onvp.sandbox.jail.levels import Level
 from onvp.sandbox.jail.limits import MIB, Limits
-from onvp.sandbox.jail.messages import Configure
+from onvp.sandbox.jail.messages import Configure, Switch
 from onvp.sandbox.jail.spawn import Cause, End, Jail, JailClient, Worker, start_zygote
-from tests.jail.cell import Cell, live, native, read_all
+from tests.jail.cell import Cell, children, live, native, read_all
 
 
 def test_exit_status_is_reported(cell: Cell) -> None:
@@ -65,6 +69,27 @@ def test_memory_limit_lets_use_what_it_promises(cell: Cell) -> None:
     assert (life.text, life.end.status) == (f"{90 << 20}\n", 0)
 
 
+def test_full_memory_does_not_hide_another_end(cell: Cell) -> None:
+    """A worker that holds nearly all its memory when its wall time is up ends for its wall time."""
+    source = "keep = bytearray(95 << 20)\nfor at in range(0, len(keep), 4096): keep[at] = 1\ntime.sleep(600)"
+    life = cell.run(source, Limits(memory_bytes=100 * MIB, wall_s=0.5))
+
+    assert (life.end.cause, life.end.limit) == (Cause.LIMIT, "wall")
+    assert life.end.peak_bytes > 95 * MIB
+
+
+def test_stack_that_is_used_up_is_told(cell: Cell) -> None:
+    """Recursion without the interpreter's own bound ends at the C stack's limit, and the end says so."""
+    life = cell.run(
+        "sys.setrecursionlimit(1 << 30)\nclass A:\n  def __getattr__(s, n): return repr(s)\n"
+        "  __repr__ = lambda s: s.x\nrepr(A())",
+        Limits(memory_bytes=2048 * MIB, stack_bytes=MIB),
+    )
+
+    assert life.end.cause is Cause.CRASHED
+    assert "its stack was used up" in life.end.detail
+
+
 def test_crash_is_no_violation(cell: Cell) -> None:
     """A segmentation fault is reported as a crash with the signal's name."""
     life = cell.run("ctypes.string_at(0)")
@@ -88,8 +113,8 @@ def test_kill_tells_the_reason(cell: Cell) -> None:
         worker = await cell.jail.spawn(Limits())
         worker.kill("the researcher cancelled")
         worker.kill("a second reason comes too late")
-        worker.socket.close()
-        return await worker.wait()
+        with worker.socket:
+            return await worker.wait()
 
     end = cell.loop.run_until_complete(scenario())
 
@@ -208,15 +233,15 @@ def test_level_follows_from_the_layers(without: tuple[str, ...], level: Level) -
     assert asyncio.run(scenario()) == level
 
 
-def test_loss_of_the_zygote_ends_every_worker() -> None:
+@pytest.mark.parametrize("without", [(), ("namespaces",)], ids=["full", "standard"])
+def test_loss_of_the_zygote_ends_every_worker(without: tuple[Switch, ...]) -> None:
     """When the zygote is killed, each worker is reported lost, really ends, and no more are spawned."""
 
     async def scenario() -> tuple[End, bytes]:
-        jail = native()
+        jail = native(least=Level.STANDARD, without=without)
         await jail.start()
         worker = await jail.spawn(Limits())
-        assert jail._process is not None
-        jail._process.kill()
+        os.kill(jail.pid, signal.SIGKILL)
         end = await asyncio.wait_for(worker.wait(), 10)
         with worker.socket:
             left = await asyncio.wait_for(read_all(worker), 10)
@@ -251,6 +276,39 @@ def test_another_process_may_start_the_zygote() -> None:
         return text
 
     assert asyncio.run(scenario()) == "2\n"
+
+
+AGENT = """
+import asyncio, sys, time
+sys.path.insert(0, {root!r})
+from onvp.sandbox.jail.limits import Limits
+from tests.jail.cell import native
+
+async def main():
+    jail = native()
+    await jail.start()
+    worker = await jail.spawn(Limits())
+    worker.socket.send(b"while True: pass" + bytes(1))
+    print(jail.pid, flush=True)
+    time.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+def test_death_of_the_agent_ends_everything() -> None:
+    """When the agent is killed, guard, zygote and a worker that loops all end."""
+    source = AGENT.format(root=str(Path(__file__).parents[2]))
+    with subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE) as agent:
+        assert agent.stdout is not None
+        guard = int(agent.stdout.readline())
+        (zygote,) = children(guard)
+        (worker,) = children(zygote)
+        handles = [os.pidfd_open(pid) for pid in (guard, zygote, worker)]
+        agent.kill()
+    for handle in handles:
+        assert select.select([handle], [], [], 20)[0], "a process outlived the agent"
+        os.close(handle)
 
 
 def test_closing_ends_everything() -> None:
