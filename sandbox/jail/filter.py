@@ -9,6 +9,9 @@ The table is the policy; `assemble` turns it into classic BPF for seccomp(2). Th
     kill process  everything else, the wrong architecture and x86-64's x32 numbers: the worker dies
                   of SIGSYS
 
+Newer x86-64 kernels let two calls past every filter, uretprobe and uprobe (335, 336). They serve code that
+the kernel itself puts into a traced process; a program that calls them gets SIGILL or ENXIO, nothing else.
+
 The program checks the architecture first, because numbers mean other calls on another one (seccomp(2)).
 Numbers are those of asm/unistd_64.h (x86-64) and asm-generic/unistd.h (aarch64).
 """
