@@ -179,9 +179,9 @@ async def list_files(request: Request) -> Response:
 
 
 async def get_file(request: Request) -> Response:
-    """``GET /v1/runs/{run}/vps/{vp}/files/{name}``."""
+    """``GET /v1/runs/{run}/vps/{vp}/file?name=NAME``; not in the path, for scripts choose names freely."""
     controller, row, placement = await _placement(request)
-    name: str = request.path_params["name"]
+    name = request.query_params.get("name", "")
     folder, _, part = name.partition("/")
     if name == records.RUN:
         return await _run_file(controller, row, placement)
@@ -281,7 +281,7 @@ ROUTES: Final[tuple[tuple[str, str, Endpoint], ...]] = (
     ("GET", "/v1/runs/{run}/events", stream_events),
     ("POST", "/v1/runs/{run}/cancel", cancel),
     ("GET", "/v1/runs/{run}/vps/{vp}/files", list_files),
-    ("GET", "/v1/runs/{run}/vps/{vp}/files/{name:path}", get_file),
+    ("GET", "/v1/runs/{run}/vps/{vp}/file", get_file),
     ("GET", "/v1/vps", list_vps),
     ("POST", "/v1/enrol", enrol),
     ("GET", "/v1/me", who),

@@ -27,6 +27,9 @@ EXIT_REFUSED = 3
 EXIT_NO_CONTROLLER = 7
 EXIT_INTERRUPTED = 130
 
+CHECKED_BYTES = 1 << 20
+"""Larger sources are not compiled here before they are sent: the controller refuses them sooner."""
+
 _UNITS = {
     "": 1.0,
     "s": 1.0,
@@ -51,20 +54,37 @@ args_argument = click.argument("args", nargs=-1, type=click.UNPROCESSED)
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(version("onvp"), prog_name="onvp")
-def main() -> None:
+def cli() -> None:
     """Run Python measurement scripts on Internet vantage points (VPs).
 
     Start with `onvp login`, then `onvp vps` and `onvp run SCRIPT --on all`.
     """
 
 
-main.add_command(cli_admin.controller)
+cli.add_command(cli_admin.controller)
+
+
+def main(args: list[str] | None = None) -> None:
+    """The entry point: click's errors become exit statuses that mean what the table says."""
+    try:
+        status = cli.main(args, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        status = EXIT_USAGE
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("onvp: interrupted", err=True)
+        status = EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read us has seen enough; nothing more can be written, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    sys.exit(status if isinstance(status, int) else 0)
 
 
 # ---- runs ----
 
 
-@main.command(
+@cli.command(
     epilog=examples(
         "onvp run ping.py --on all -- 192.0.2.1 192.0.2.2",
         "onvp run study.py --on 'cc=nz,au tag=campus' --limit wall_s=10min",
@@ -108,11 +128,12 @@ def run(
     Ctrl-C asks whether to cancel the run or to leave it running; a second one, or no terminal to ask on,
     leaves it running and says how to come back to it.
     """
+    if selector is not None and names:
+        raise click.UsageError("give either --on or --vp, not both")
+    narrowed = dict(_limit(text) for text in limits)
     source = script.read_bytes()
     if not no_check:
         _check_first(source, script)
-    if selector is not None and names:
-        raise click.UsageError("give either --on or --vp, not both")
     with _connected() as controller:
         select: dict[str, Any] = {"selector": selector} if selector is not None else {"names": list(names)}
         if selector is None and not names:
@@ -124,7 +145,7 @@ def run(
                 "args": list(args),
                 "select": select,
                 "inputs": {path.name: base64.b64encode(path.read_bytes()).decode("ascii") for path in inputs},
-                "limits": dict(_limit(text) for text in limits),
+                "limits": narrowed,
             }
         )
         if detach:
@@ -135,7 +156,7 @@ def run(
         sys.exit(_follow(controller, answer["run"], answer["vps"], script.name, as_json=as_json))
 
 
-@main.command("follow", epilog=examples("onvp follow 20260301-101500-k3f9ab"))
+@cli.command("follow", epilog=examples("onvp follow 20260301-101500-k3f9ab"))
 @click.argument("run_id", metavar="RUN")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout, for programs.")
 def follow_run(run_id: str, as_json: bool) -> None:
@@ -145,7 +166,7 @@ def follow_run(run_id: str, as_json: bool) -> None:
         sys.exit(_follow(controller, run_id, sorted(view["vps"]), view["script"], as_json=as_json))
 
 
-@main.command(epilog=examples("onvp runs --limit 5"))
+@cli.command(epilog=examples("onvp runs --limit 5"))
 @click.option("--limit", "count", default=20, show_default=True, help="How many, newest first.")
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
 def runs(count: int, as_json: bool) -> None:
@@ -169,7 +190,7 @@ def runs(count: int, as_json: bool) -> None:
     _table(["run", "user", "script", "submitted (UTC)", "state", "VPs"], rows)
 
 
-@main.command(epilog=examples("onvp show 20260301-101500-k3f9ab"))
+@cli.command(epilog=examples("onvp show 20260301-101500-k3f9ab"))
 @click.argument("run_id", metavar="RUN")
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of text.")
 def show(run_id: str, as_json: bool) -> None:
@@ -195,7 +216,7 @@ def show(run_id: str, as_json: bool) -> None:
     _table(["VP", "outcome", "results", "refused", "why", "files"], rows)
 
 
-@main.command(epilog=examples("onvp cancel 20260301-101500-k3f9ab"))
+@cli.command(epilog=examples("onvp cancel 20260301-101500-k3f9ab"))
 @click.argument("run_id", metavar="RUN")
 def cancel(run_id: str) -> None:
     """Stop a run on all its VPs; what it delivered is kept."""
@@ -204,7 +225,7 @@ def cancel(run_id: str) -> None:
     click.echo(f"asked to cancel; see how it ends with `onvp follow {run_id}`", err=True)
 
 
-@main.command(
+@cli.command(
     "fetch",
     epilog=examples(
         "onvp fetch 20260301-101500-k3f9ab",
@@ -236,7 +257,7 @@ def fetch_run(run_id: str, out: Path | None, names: tuple[str, ...]) -> None:
 # ---- vantage points ----
 
 
-@main.command(epilog=examples("onvp vps"))
+@cli.command(epilog=examples("onvp vps"))
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
 def vps(as_json: bool) -> None:
     """List the vantage points: who is connected, where, with which probers and primitives."""
@@ -275,7 +296,7 @@ def _vp_row(view: dict[str, Any]) -> list[str]:
 # ---- without a controller ----
 
 
-@main.command(epilog=examples("onvp check study.py"))
+@cli.command(epilog=examples("onvp check study.py"))
 @script_argument
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of lines.")
 def check(script: Path, as_json: bool) -> None:
@@ -297,7 +318,7 @@ def check(script: Path, as_json: bool) -> None:
     sys.exit(EXIT_REFUSED if found["problems"] else 0)
 
 
-@main.command(
+@cli.command(
     "try",
     context_settings={"ignore_unknown_options": True},
     epilog=examples("onvp try ping.py --policy campus.yaml --out results -- 192.0.2.1"),
@@ -321,7 +342,7 @@ def try_(script: Path, args: tuple[str, ...], policy: str, out: str | None) -> N
     os.execv(sys.executable, [*command, "--", *args])  # noqa: S606
 
 
-@main.group()
+@cli.group()
 def policy() -> None:
     """Check and explain policy files."""
 
@@ -329,7 +350,7 @@ def policy() -> None:
 # ---- login ----
 
 
-@main.command(epilog=examples("onvp login"))
+@cli.command(epilog=examples("onvp login"))
 @click.argument("line", required=False)
 def login(line: str | None) -> None:
     """Keep the controller's address and your token for the other commands.
@@ -380,6 +401,8 @@ def _die(sentence: str, status: int) -> None:
 def _check_first(source: bytes, script: Path) -> None:
     try:
         source.decode("utf-8")
+        if len(source) > CHECKED_BYTES:
+            return
         problems = checker.check(source, script.name)["problems"]
     except UnicodeDecodeError as error:
         line = source.count(b"\n", 0, error.start) + 1
@@ -477,3 +500,7 @@ def _ask(run_id: str, vps: list[str]) -> str:
     except (click.Abort, KeyboardInterrupt):
         return "leave"
     return {"c": "cancel", "l": "leave", "g": "go on"}[answer]
+
+
+if __name__ == "__main__":
+    main()

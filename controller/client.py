@@ -7,6 +7,7 @@ as TLS stands, before the first byte of HTTP.
 import hashlib
 import json
 import os
+import re
 import ssl
 import time
 import tomllib
@@ -17,7 +18,7 @@ from urllib.parse import quote
 
 import httpx
 
-from onvp.sandbox.wire.invite import check_url, parse_invitation
+from onvp.sandbox.wire.invite import USER, check_url, parse_invitation
 
 TIMEOUT_S = 30.0
 QUIET_S = 60.0
@@ -69,6 +70,11 @@ class Login(NamedTuple):
             ValueError: it is not such a line.
         """
         token, fingerprint, url = parse_invitation(line)
+        if not token.startswith(USER):
+            raise ValueError(
+                "this line is for a vantage point (`onvp-vp enrol`). For `onvp login` the operator "
+                "makes one with `onvp controller user add`"
+            )
         return cls(url, token, fingerprint)
 
 
@@ -166,21 +172,21 @@ class Client:
 
     def run(self, run: str) -> dict[str, Any]:
         """One run."""
-        return self._call("GET", f"/v1/runs/{quote(run, safe='')}")
+        return self._call("GET", _path(run))
 
     def cancel(self, run: str) -> None:
         """Ask to stop a run everywhere."""
-        self._call("POST", f"/v1/runs/{quote(run, safe='')}/cancel")
+        self._call("POST", f"{_path(run)}/cancel")
 
     def files(self, run: str, vp: str) -> list[dict[str, Any]]:
         """What a run left on a vantage point."""
-        path = f"/v1/runs/{quote(run, safe='')}/vps/{quote(vp, safe='')}/files"
+        path = f"{_path(run)}/vps/{quote(vp, safe='')}/files"
         found: list[dict[str, Any]] = self._call("GET", path)["files"]
         return found
 
     def download(self, run: str, vp: str, name: str) -> Iterator[bytes]:
         """A file, in pieces."""
-        path = f"/v1/runs/{quote(run, safe='')}/vps/{quote(vp, safe='')}/files/{quote(name, safe='')}"
+        path = f"{_path(run)}/vps/{quote(vp, safe='')}/file?name={quote(name, safe='')}"
         try:
             with self._http.stream("GET", path) as response:
                 if response.is_error:
@@ -227,7 +233,7 @@ class Client:
             wait_s = min(wait_s * 2, _SLOWEST_S)
 
     def _stream(self, run: str, after: int) -> Iterator[dict[str, Any]]:
-        path = f"/v1/runs/{quote(run, safe='')}/events?follow=1&after={after}"
+        path = f"{_path(run)}/events?follow=1&after={after}"
         try:
             timeout = httpx.Timeout(TIMEOUT_S, read=QUIET_S)
             with self._http.stream("GET", path, timeout=timeout) as response:
@@ -259,6 +265,12 @@ class Client:
     def _unreachable(self, error: httpx.HTTPError) -> UnreachableError:
         why = str(error) or type(error).__name__
         return UnreachableError(f"cannot reach the controller at {self.login.url}: {why}")
+
+
+def _path(run: str) -> str:
+    if not re.fullmatch(r"[a-z0-9-]{1,64}", run):
+        raise ApiError(404, "not-found", f"there is no run {run!r}", "See `onvp runs`.", {})
+    return f"/v1/runs/{run}"
 
 
 def _refusal(response: httpx.Response) -> ApiError:

@@ -71,10 +71,10 @@ def harmless(name: str) -> str:
         return name
     encoded = "".join(
         character
-        if re.fullmatch(r"[A-Za-z0-9_-]", character) or (character == "." and index)
+        if re.fullmatch(r"[A-Za-z0-9_-]", character) or (character == "." and 0 < index < len(name) - 1)
         else _quote(character)
         for index, character in enumerate(name)
-    ).rstrip(".")
+    )
     if encoded and len(encoded) <= _LONGEST_BYTES:
         return encoded
     return f"{encoded[:100] or '%'}~{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from onvp.sandbox.wire.invite import Invitation, check_url, parse_invitation
+from onvp.sandbox.wire.invite import ENROL, Invitation, check_url, parse_invitation
 
 TIMEOUT_S = 30
 _ANSWER_LIMIT_BYTES = 64 << 10
@@ -54,6 +54,11 @@ def enrol(invitation: str | Invitation, name: str, *, save_to: Path | None = Non
         secret, fingerprint, url = parse_invitation(invitation) if isinstance(invitation, str) else invitation
     except ValueError as error:
         raise EnrolError(str(error)) from error
+    if not secret.startswith(ENROL):
+        raise EnrolError(
+            "this line is for a researcher (`onvp login`). For a vantage point the operator makes one with "
+            "`onvp controller enrol`"
+        )
     status, answer = _post(f"{url}/v1/enrol", fingerprint, {"secret": secret, "name": name})
     if status != 201:
         why = answer.get("error")

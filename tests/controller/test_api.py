@@ -95,7 +95,7 @@ def test_a_run_from_upload_to_files(tmp_path: Path) -> None:
             files = (await user.get(f"/v1/runs/{run}/vps/vp1/files")).json()["files"]
             content = {
                 file["name"]: (
-                    await user.get(f"/v1/runs/{run}/vps/vp1/files/{file['name'].replace('/', '%2F')}")
+                    await user.get(f"/v1/runs/{run}/vps/vp1/file", params={"name": file["name"]})
                 ).content
                 for file in files
             }
@@ -209,7 +209,7 @@ def test_researchers_see_their_own_operators_all(tmp_path: Path) -> None:
         ):
             run = (await user.post("/v1/runs", json=request())).json()["run"]
             await events(user, run)
-            paths = ("", "/events", "/script", "/vps/vp1/files", "/vps/vp1/files/output.txt")
+            paths = ("", "/events", "/script", "/vps/vp1/files", "/vps/vp1/file?name=output.txt")
             for path in paths:
                 assert (await user.get(f"/v1/runs/{run}{path}")).status_code == 200
                 assert (await olga.get(f"/v1/runs/{run}{path}")).status_code == 200
@@ -373,7 +373,7 @@ def test_lost_and_found(tmp_path: Path) -> None:
             await until(lambda: vp.spool.newest == 3 and vp.spool.stored_bytes == 0)
             view = (await user.get(f"/v1/runs/{run}")).json()
             assert (view["state"], view["vps"]["vp1"]["outcome"]) == ("done", "finished")
-            assert "late but here" in (await user.get(f"/v1/runs/{run}/vps/vp1/files/output.txt")).text
+            assert "late but here" in (await user.get(f"/v1/runs/{run}/vps/vp1/file?name=output.txt")).text
 
     with_world(tmp_path, test, grace_s=0.1)
 

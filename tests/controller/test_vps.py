@@ -168,7 +168,7 @@ def test_repeated_events_are_stored_once(tmp_path: Path) -> None:
                 while acked < 4:
                     message = link.decode_from_controller(await socket.recv())  # type: ignore[arg-type]
                     acked = message.seq if isinstance(message, link.Ack) else acked
-            assert (await user.get(f"/v1/runs/{run}/vps/vp1/files/output.txt")).text == "1\n2\n3\n4\n"
+            assert (await user.get(f"/v1/runs/{run}/vps/vp1/file?name=output.txt")).text == "1\n2\n3\n4\n"
 
     asyncio.run(go())
 
@@ -257,7 +257,7 @@ def test_a_full_disk_acknowledges_nothing(tmp_path: Path) -> None:
                 await until(lambda: vp.spool.stored_bytes == 0 and vp.uplink.linked)
             headers = dict(user.headers)
             async with httpx.AsyncClient(base_url=world.url, headers=headers, trust_env=False) as again:
-                assert (await again.get(f"/v1/runs/{run}/vps/vp1/files/output.txt")).text == "kept\n"
+                assert (await again.get(f"/v1/runs/{run}/vps/vp1/file?name=output.txt")).text == "kept\n"
 
     asyncio.run(go())
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import httpx
+import structlog
 
 from onvp.controller import auth, serve, settings
 from onvp.controller.store import Store
@@ -167,11 +168,15 @@ async def controller(data: Path, *, tls: bool = False, **changes: object) -> Asy
     task = asyncio.create_task(server.serve(sockets=[listener]))
     await until(lambda: server.started or task.done())
     scheme = "https" if tls else "http"
-    try:
-        yield World(folder, config, f"{scheme}://127.0.0.1:{listener.getsockname()[1]}")
-    finally:
-        server.should_exit = True
-        await task
+    with (folder / "log").open("a") as log:
+        # Not to stdout: there a test may look for what a command prints.
+        structlog.configure(logger_factory=structlog.PrintLoggerFactory(log))
+        try:
+            yield World(folder, config, f"{scheme}://127.0.0.1:{listener.getsockname()[1]}")
+        finally:
+            server.should_exit = True
+            await task
+            structlog.reset_defaults()
 
 
 def request(source: bytes = b"print('hi')\n", **fields: object) -> dict[str, object]:
