@@ -17,6 +17,8 @@ Source: scamper(1), the option parsers of 20211212 and 20260420, and both progra
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, cast
 
+import msgspec
+
 from onvp.policies import action as act
 from onvp.policies.action import MS, Action, ProbeDef
 from onvp.sandbox.prober import values as v
@@ -271,6 +273,21 @@ def _end_prefixscan(line: Line, action: act.Prefixscan, dialect: Dialect) -> Non
     line.word(f"{far}/{v.number(action.prefixlen, 'prefixlen', dialect)}")
 
 
+def _end_radargun(line: Line, action: act.Radargun, dialect: Dialect) -> None:
+    if dialect.generation is Generation.OLD and action.addrs and len(action.probedefs) > 1:
+        # 20211212 takes one probedef with addresses, or several that each have one; the order is the same.
+        if len(action.addrs) * len(action.probedefs) > 4096:
+            raise Inexpressible(
+                "addrs", f"{dialect.name} takes 4096 addrs times probedefs at most: give fewer"
+            )
+        line.option("-m", "radargun")
+        for one in action.probedefs:
+            for dst in action.addrs:
+                _probes(line, [msgspec.structs.replace(one, dst=dst)], dialect)
+        return
+    _end_series(line, action, dialect)
+
+
 def _end_series(line: Line, action: act.Radargun | act.Midarest, dialect: Dialect) -> None:
     line.option("-m", action.primitive)
     _probes(line, action.probedefs, dialect)
@@ -310,9 +327,9 @@ def _probe(
     """A probe definition: options of its own inside one quoted value."""
     inner = Line(None, escapes=False)
     inner.option("-P", v.text(method, "method", dialect))
-    if size is not None and size < 100 and dialect.generation is Generation.OLD:
+    if size is not None and dialect.generation is Generation.OLD and (method != "icmp-echo" or size < 100):
         raise Inexpressible(
-            "probedefs", f"{dialect.name} sends alias probes of 100 to 65535 bytes, not {size}"
+            "probedefs", f"{dialect.name} takes a size in icmp-echo probedefs only, of at least 100 bytes"
         )
     for flag, value in (("-c", icmp_sum), ("-d", dport), ("-F", sport), ("-s", size), ("-t", ttl)):
         if value is not None:
@@ -337,7 +354,7 @@ _ENDS = cast(
         "ally": _end_ally,
         "mercator": _end_mercator,
         "prefixscan": _end_prefixscan,
-        "radargun": _end_series,
+        "radargun": _end_radargun,
         "midarest": _end_series,
         "midardisc": _end_midardisc,
     },

@@ -8,7 +8,11 @@ speaks; a lost daemon is looked for again with growing pauses, and every session
 A `Session` is one run's use of one prober. Its connections are its own, so closing them ends everything
 that the run had under way and nothing else. A task is in exactly one place:
 
-    waiting ──▶ in flight on one link ──▶ ended: `Sink.on_record` or `Sink.on_failed`, exactly once
+    held back ──▶ waiting ──▶ in flight on one link ──▶ ended
+
+and its end is told exactly once, by `Sink.on_record` or by `Sink.on_failed`.
+
+Held back: until no task is under way that scamper could confuse it with (`claims`).
 
 Which result belongs to which task: probers since 20230224 say so, and one link carries up to `WINDOW` tasks.
 20211212 does not; there, one task at a time on each link is unambiguous without looking into the
@@ -36,6 +40,7 @@ from typing import Protocol
 
 from onvp.policies.action import Action
 from onvp.sandbox.prober import control
+from onvp.sandbox.prober.claims import Claims, Ticket, keys_of
 from onvp.sandbox.prober.command import render
 from onvp.sandbox.prober.control import Control, State
 from onvp.sandbox.prober.dialect import Dialect, dialect_of
@@ -51,7 +56,7 @@ POOL = 64
 """Connections of one session to a prober that does not."""
 
 WAITING_LIMIT = 20_000
-"""Tasks that a session keeps beyond what is in flight."""
+"""Tasks that a session has under way or waiting."""
 
 SLACK_S = 5.0
 """Added to every deadline; and how long a halted task may take to deliver."""
@@ -101,6 +106,7 @@ class Prober:
         self.absent = False  # gone for longer than RETURN_S
         self.sent_packets = 0  # worst case, of all tasks ever
         self.open_packets = 0  # of the tasks in flight
+        self.claims = Claims()
         self.pps = 0  # its packet rate; 0: no limit
         self._dialect: Dialect | None = None
         self._line: tuple[Action | None, Dialect | None, str] = (None, None, "")
@@ -241,22 +247,15 @@ class _Job:
     """A task on its way."""
 
     __slots__ = (
-        "action",
-        "before",
-        "halted_at",
-        "id",
-        "line",
-        "link",
-        "longest",
-        "packets",
-        "sent_at",
-        "task",
-    )
+        "action", "before", "halted_at", "id", "line", "link", "longest", "packets", "sent_at", "task",
+        "ticket",
+    )  # fmt: skip
 
-    def __init__(self, task: int, action: Action, line: str) -> None:
+    def __init__(self, task: int, action: Action, line: str, ticket: Ticket) -> None:
         self.task = task
         self.action = action
         self.line = line
+        self.ticket = ticket
         self.packets = action.cost().packets
         self.longest = 0.0
         self.link: _Attached | None = None
@@ -312,21 +311,17 @@ class Session:
             raise RuntimeError("the session takes no more tasks")
         if task in self._jobs or task == 0:
             raise ValueError(f"task number {task} is in use")
-        dialect = self._prober.dialect
-        job = _Job(task, grant.action, self._prober.render(grant.action))
+        prober, action = self._prober, grant.action
+        line, dialect = prober.render(action), prober.dialect
+        keys, shared = keys_of(action, dialect)
+        job = _Job(task, action, line, Ticket(keys, shared=shared, granted=lambda: self._admit(job)))
         self._jobs[task] = job
-        link = self._free_link() if self._prober.up and not self._waiting else None
-        if link is not None:
-            self._send(job, link)
-        elif self._prober.absent:
-            self._loop.call_soon(self._fail, job, f"{dialect.name} is gone", Code.PROBER_LOST)
-        elif len(self._waiting) >= WAITING_LIMIT:
-            self._loop.call_soon(
-                self._fail, job, f"more than {WAITING_LIMIT} tasks wait for {dialect.name}", Code.PROBER
-            )
-        else:
-            self._waiting.append(job)
-            self._pump()
+        if len(self._jobs) > WAITING_LIMIT:
+            self._fail_soon(job, f"more than {WAITING_LIMIT} tasks are under way", Code.PROBER)
+        elif prober.absent:
+            self._fail_soon(job, f"{dialect.name} is gone", Code.PROBER_LOST)
+        elif prober.claims.request(job.ticket):
+            self._admit(job)
         return dialect.name
 
     def halt(self, task: int) -> bool:
@@ -337,7 +332,7 @@ class Session:
         if job.link is None:
             with suppress(ValueError):
                 self._waiting.remove(job)
-            self._loop.call_soon(self._fail, job, "the task was halted before it was sent", Code.PROBER)
+            self._fail_soon(job, "the task was halted before it was sent", Code.PROBER)
         elif job.halted_at is None:
             self._halt(job)
         return True
@@ -354,9 +349,12 @@ class Session:
         for link in self._links:
             link.close()
         self._links.clear()
-        self._prober.open_packets -= sum(job.packets for job in self._jobs.values() if job.link is not None)
+        jobs = list(self._jobs.values())
+        self._prober.open_packets -= sum(job.packets for job in jobs if job.link is not None)
         self._jobs.clear()
         self._waiting.clear()
+        for job in jobs:
+            self._prober.claims.release(job.ticket)
         for timer in (self._sweeper, self._retry):
             if timer is not None:
                 timer.cancel()
@@ -382,6 +380,20 @@ class Session:
             self._fail(job, f"{self._prober.dialect.name} did not come back: {why}", Code.PROBER_LOST)
 
     # ---- sending ----
+
+    def _admit(self, job: _Job) -> None:
+        """Nothing is under way that the prober could confuse it with."""
+        if job.halted_at is not None or self._closed:
+            return
+        if self._prober.absent:
+            self._fail_soon(job, f"{self._prober.dialect.name} is gone", Code.PROBER_LOST)
+            return
+        link = self._free_link() if self._prober.up and not self._waiting else None
+        if link is not None:
+            self._send(job, link)
+        else:
+            self._waiting.append(job)
+            self._pump()
 
     def _free_link(self) -> "_Attached | None":
         slots = WINDOW if self._prober.dialect.tells_ids else 1
@@ -496,6 +508,10 @@ class Session:
 
     # ---- ends ----
 
+    def _fail_soon(self, job: _Job, message: str, code: Code) -> None:
+        job.halted_at = time.monotonic()  # it will not be sent any more
+        self._loop.call_soon(self._fail, job, message, code)
+
     def _fail(self, job: _Job, message: str, code: Code) -> None:
         if self._jobs.get(job.task) is not job:
             return
@@ -507,6 +523,7 @@ class Session:
         del self._jobs[job.task]
         if job.link is not None:
             self._prober.open_packets -= job.packets
+        self._prober.claims.release(job.ticket)
 
     def _go_on(self) -> None:
         if self._waiting:

@@ -74,9 +74,8 @@ def line(dialect: Dialect, primitive: str, **params: Any) -> str:
         ("mercator", {"dst": V4, "userid": 4}, "dealias -U 4 -m mercator 192.0.2.1"),
         ("prefixscan", {"near": V4, "far": "192.0.2.9", "prefixlen": 30},
          "dealias -q 2 -W 1000 -w 5 -m prefixscan -p '-P udp' 192.0.2.1 192.0.2.9/30"),
-        ("radargun", {"addrs": [V4, "192.0.2.2"], "probedefs": PROBES, "wait_round": 5 * S},
-         ("dealias -q 30 -r 5000 -W 150 -w 5 -m radargun -p '-P udp -d 53' -p '-P icmp-echo -c 5 -t 9' "
-         "192.0.2.1 192.0.2.2")),
+        ("radargun", {"addrs": [V4, "192.0.2.2"], "probedefs": PROBES[:1], "wait_round": 5 * S},
+         "dealias -q 30 -r 5000 -W 150 -w 5 -m radargun -p '-P udp -d 53' 192.0.2.1 192.0.2.2"),
         ("radargun", {"probedefs": AIMED},
          ("dealias -q 30 -W 150 -w 5 -m radargun -p '-P udp -i 192.0.2.1' "
          "-p '-P tcp-ack -F 99 -i 192.0.2.2'")),
@@ -134,6 +133,18 @@ def test_current_releases_get_what_only_they_know(
     assert line(NEW, primitive, **params) == expected
 
 
+def test_radargun_with_addresses_and_several_probedefs_is_spelled_out_for_the_old_generation() -> None:
+    """The cross product, in the order in which current releases make it themselves."""
+    call = {"addrs": [V4, "192.0.2.2"], "probedefs": PROBES}
+    assert line(NEW, "radargun", **call).endswith(
+        "-m radargun -p '-P udp -d 53' -p '-P icmp-echo -c 5 -t 9' 192.0.2.1 192.0.2.2"
+    )
+    assert line(OLD, "radargun", **call).endswith(
+        "-m radargun -p '-P udp -d 53 -i 192.0.2.1' -p '-P udp -d 53 -i 192.0.2.2' "
+        "-p '-P icmp-echo -c 5 -t 9 -i 192.0.2.1' -p '-P icmp-echo -c 5 -t 9 -i 192.0.2.2'"
+    )
+
+
 # ---- what cannot be written ----
 
 
@@ -160,7 +171,9 @@ def test_current_releases_get_what_only_they_know(
         ("dns", {"qname": "a.example", "wait_timeout": 1500 * MS}, "wait_timeout"),
         ("ally", {"dst1": V4, "dst2": "192.0.2.2", "attempts": 256}, "attempts"),
         ("radargun", {"addrs": [V4, "192.0.2.2"], "probedefs": PROBES, "rounds": 256}, "rounds"),
-        ("radargun", {"addrs": [V4, "192.0.2.2"], "probedefs": [{"size": 99}]}, "probedefs"),
+        ("radargun", {"addrs": [V4, "192.0.2.2"], "probedefs": [{"size": 100}]}, "probedefs"),
+        ("radargun", {"addrs": [V4, "192.0.2.2"], "probedefs": [{"method": "icmp-echo", "size": 99}]},
+         "probedefs"),
         ("radargun", {"addrs": [V4, "192.0.2.2"], "probedefs": [{"method": "icmp-echo", "icmp_id": 1}]},
          "probedefs"),
         ("http", {"dst": V4, "url": "http://a.example/"}, "http"),

@@ -1,6 +1,7 @@
 """Sessions with real scampers: results, halts, deaths, deadlines; and with peers that are no probers."""
 
 import asyncio
+import random
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -94,6 +95,52 @@ def test_a_halt_brings_the_partial_result(daemon: Daemon) -> None:
         await notes.ended(1, 2)
         assert {record_type(raw) for raw in notes.results.values()} == {PING}
         assert not session.halt(1)
+        await prober.close()
+
+    run(play())
+
+
+SIMILAR = [
+    {"primitive": "ping", "attempts": 50},
+    {"primitive": "ping", "method": "udp-dport", "attempts": 50},
+    {"primitive": "trace", "firsthop": 5, "method": "icmp-paris"},
+    {"primitive": "mercator"},
+    {"primitive": "radargun", "dst": None, "addrs": ["127.0.0.1", "127.0.0.2"], "probedefs": [{}]},
+    {"primitive": "ally", "dst": None, "dst1": "127.0.0.2", "dst2": "127.0.0.1", "method": "icmp-echo"},
+    {"primitive": "prefixscan", "dst": None, "near": "127.0.0.1", "far": "127.0.0.2", "prefixlen": 30},
+    {"primitive": "dns", "dst": None, "qname": "a.example", "server": "127.0.0.1"},
+]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_order_of_halts_and_ends_kills_the_prober(daemon: Daemon, seed: int) -> None:
+    """Tasks at one target, halted and dropped in any order: it would die of those that it held back."""
+    dice = random.Random(seed)
+
+    async def play() -> None:
+        prober, notes, others = Prober(daemon.path), Notes(), Notes()
+        await prober.start()
+        mine, other = prober.open_session(notes), prober.open_session(others)
+        for task in range(1, 61):
+            for session in (mine, other):
+                call = {"dst": "127.0.0.1", **dice.choice(SIMILAR)}
+                session.submit(grant(**call), task)
+            if dice.random() < 0.3:
+                await asyncio.sleep(0)
+        tasks = list(range(1, 61))
+        dice.shuffle(tasks)
+        for task in tasks:
+            mine.halt(task)
+            if dice.random() < 0.3:
+                await asyncio.sleep(dice.random() / 500)
+        await notes.ended(*tasks)
+        other.close()
+        last = prober.open_session(others)
+        last.submit(grant("ping", dst="127.0.0.1", **QUICK), 99)
+        await others.ended(99)
+        assert 99 in others.results
+        lost = [why for why, code in notes.failures.values() if code == Code.PROBER_LOST]
+        assert not lost
         await prober.close()
 
     run(play())

@@ -1,0 +1,141 @@
+"""Claims: whose turn it is at a target, without deadlock, starvation or leftovers."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from onvp.policies.action import parse
+from onvp.sandbox.prober.claims import Claims, Key, Ticket, keys_of
+from onvp.sandbox.prober.dialect import dialect_of
+
+OLD, NEW = dialect_of("20211212"), dialect_of("20260420")
+COMPANION = dialect_of("onvp-0.1.0", "dns,udpprobe")
+
+
+def keys(*names: str) -> list[Key]:
+    """Keys by short names."""
+    return [("ip", "", name) for name in names]
+
+
+class Desk:
+    """Claims, and who holds what according to them."""
+
+    def __init__(self) -> None:
+        self.claims = Claims()
+        self.holding: list[str] = []
+        self.tickets: dict[str, Ticket] = {}
+
+    def ask(self, name: str, *wanted: str, shared: bool = False) -> None:
+        """Request; the holder is noted now or when it is granted."""
+        ticket = Ticket(keys(*wanted), shared=shared, granted=lambda: self.holding.append(name))
+        self.tickets[name] = ticket
+        if self.claims.request(ticket):
+            self.holding.append(name)
+
+    def give_back(self, name: str) -> None:
+        """Release, granted or not."""
+        if name in self.holding:
+            self.holding.remove(name)
+        self.claims.release(self.tickets.pop(name))
+
+
+def test_tasks_at_one_target_follow_each_other_in_order() -> None:
+    """First come, first served; others are not concerned."""
+    desk = Desk()
+    for name, target in (("one", "a"), ("two", "a"), ("three", "a"), ("other", "b")):
+        desk.ask(name, target)
+    assert desk.holding == ["one", "other"]
+    desk.give_back("one")
+    assert desk.holding == ["other", "two"]
+    desk.give_back("three")
+    desk.give_back("two")
+    assert desk.holding == ["other"]
+
+
+def test_shared_claims_stand_together_but_let_nobody_starve() -> None:
+    """Two shared ones at once; an exclusive one between them is not overtaken."""
+    desk = Desk()
+    desk.ask("s1", "a", shared=True)
+    desk.ask("s2", "a", shared=True)
+    desk.ask("x", "a")
+    desk.ask("s3", "a", shared=True)
+    assert desk.holding == ["s1", "s2"]
+    desk.give_back("s1")
+    desk.give_back("s2")
+    assert desk.holding == ["x"]
+    desk.give_back("x")
+    assert desk.holding == ["s3"]
+
+
+def test_many_targets_are_taken_together() -> None:
+    """A task at several targets waits for all of them, and crossing wishes do not lock each other out."""
+    desk = Desk()
+    desk.ask("x", "b")
+    desk.ask("ab", "a", "b")
+    desk.ask("ba", "b", "a")
+    assert desk.holding == ["x"]
+    desk.give_back("x")
+    assert desk.holding == ["ab"]
+    desk.give_back("ab")
+    assert desk.holding == ["ba"]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.booleans(), st.sets(st.sampled_from("abcd"), max_size=3), st.booleans(), st.integers(0, 9)
+        ),
+        max_size=60,
+    )
+)
+def test_nobody_waits_for_nothing_and_nothing_is_left(
+    steps: list[tuple[bool, set[str], bool, int]],
+) -> None:
+    """In any order of requests and releases, holders never clash, and when all have left, all is free."""
+    desk = Desk()
+    wanted: dict[str, tuple[set[str], bool]] = {}
+    for number, (arrive, targets, shared, which) in enumerate(steps):
+        if arrive or not desk.tickets:
+            wanted[str(number)] = (targets, shared)
+            desk.ask(str(number), *targets, shared=shared)
+        else:
+            desk.give_back(list(desk.tickets)[which % len(desk.tickets)])
+        for one in desk.holding:
+            for other in desk.holding:
+                both_shared = wanted[one][1] and wanted[other][1]
+                assert one == other or both_shared or not wanted[one][0] & wanted[other][0]
+        assert desk.holding or not desk.tickets, "somebody is always served"
+    while desk.tickets:
+        assert desk.holding
+        desk.give_back(desk.holding[0])
+    assert not desk.claims._locks
+
+
+def test_what_scamper_would_hold_back_has_a_key_in_common() -> None:
+    """20211212 goes by address alone; current releases by protocol too; the companion holds nothing back."""
+    ping = parse("ping", {"dst": "192.0.2.1"})
+    trace = parse("trace", {"dst": "192.0.2.1"})
+    other = parse("ping", {"dst": "192.0.2.2"})
+    ally = parse("ally", {"dst1": "192.0.2.1", "dst2": "192.0.2.2", "method": "icmp-echo"})
+    assert set(keys_of(ping, OLD)[0]) & set(keys_of(trace, OLD)[0])
+    assert not set(keys_of(ping, NEW)[0]) & set(keys_of(trace, NEW)[0])
+    assert not set(keys_of(ping, OLD)[0]) & set(keys_of(other, OLD)[0])
+    for dialect in (OLD, NEW):
+        assert set(keys_of(ally, dialect)[0]) & set(keys_of(ping, dialect)[0])
+        assert set(keys_of(ally, dialect)[0]) & set(keys_of(other, dialect)[0])
+    assert keys_of(ping, COMPANION) == ([], True)
+
+
+def test_questions_are_the_same_by_name_and_type() -> None:
+    """Letters' case and a trailing dot make no other question; another server does, to current releases."""
+    one = parse("dns", {"qname": "A.example.", "server": "192.0.2.1"})
+    two = parse("dns", {"qname": "a.example", "qtype": "A", "server": "192.0.2.2"})
+    assert keys_of(one, OLD) == keys_of(two, OLD)
+    assert keys_of(one, NEW) != keys_of(two, NEW)
+
+
+def test_udpprobes_to_one_target_run_side_by_side() -> None:
+    """Each has ports of its own."""
+    action = parse("udpprobe", {"dst": "192.0.2.1", "dport": 53, "payload": b"x"})
+    found, shared = keys_of(action, NEW)
+    assert found
+    assert shared
