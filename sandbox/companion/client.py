@@ -27,9 +27,7 @@ _FLUSH_S: Final = 10
 class Client:
     """A connection and what runs for it."""
 
-    def __init__(
-        self, state: Session, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, room: Room
-    ) -> None:
+    def __init__(self, state: Session, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, room: Room) -> None:
         self._session = state
         self._reader = reader
         self._writer = writer

@@ -11,7 +11,9 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Final, Union
 
 from onvp.sandbox.companion.errors import CommandRefused
+from onvp.sandbox.companion.midarcommands import MidardiscRequest, MidarestRequest, dealias
 from onvp.sandbox.companion.options import (
+    SECOND,
     USERID,
     Address,
     Option,
@@ -24,8 +26,6 @@ from onvp.sandbox.companion.options import (
     parse,
     to_address,
 )
-
-SECOND: Final = 1_000_000
 
 # ---- host ----
 
@@ -144,9 +144,7 @@ class HttpRequest:
     userid: int
 
 
-_URL: Final = re.compile(
-    r"(https?)://([A-Za-z0-9.-]{1,253})(?::([0-9]{1,5}))?(/[\x21-\x7e]*|)\Z", re.IGNORECASE
-)
+_URL: Final = re.compile(r"(https?)://([A-Za-z0-9.-]{1,253})(?::([0-9]{1,5}))?(/[\x21-\x7e]*|)\Z", re.IGNORECASE)
 _HEADER: Final = re.compile(r"([\x21-\x39\x3b-\x7e]+): *([\x21-\x7e][\x20-\x7e]*)\Z")
 _MOST_HEADERS: Final = 255
 _MOST_TEXT_BYTES: Final = 60_000
@@ -269,9 +267,14 @@ def udpprobe(text: str) -> UdpprobeRequest:
     )
 
 
-Request = Union[HostRequest, HttpRequest, UdpprobeRequest]  # noqa: UP007
+Request = Union[HostRequest, HttpRequest, UdpprobeRequest, MidarestRequest, MidardiscRequest]  # noqa: UP007
 
-READERS: Final[Mapping[str, Callable[[str], Any]]] = {"host": host, "http": http, "udpprobe": udpprobe}
+READERS: Final[Mapping[str, Callable[[str], Any]]] = {
+    "host": host,
+    "http": http,
+    "udpprobe": udpprobe,
+    "dealias": dealias,
+}
 
 
 def read_command(line: str) -> Request:

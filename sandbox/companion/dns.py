@@ -230,9 +230,7 @@ class Answer:
         if not flags & dns.flags.QR or questions != 1:
             raise Malformed("not a response to one question")
         self.rcode = flags & 0xF
-        self.flags = (
-            flags >> 4 & 0xFF
-        )  # AA TC RD RA Z AD CD and one bit of the opcode, as the record has them
+        self.flags = flags >> 4 & 0xFF  # AA TC RD RA Z AD CD and one bit of the opcode, as the record has them
         name = self._name()
         qtype, qclass = p.get_struct("!HH")
         self.question = (name.lower(), qtype, qclass)

@@ -16,6 +16,9 @@ from typing import Any, Final, NamedTuple
 
 from onvp.sandbox.companion.errors import CommandRefused
 
+SECOND: Final = 1_000_000
+"""In microseconds, in which all times here are told."""
+
 Address = IPv4Address | IPv6Address
 Reader = Callable[[str], Any]
 

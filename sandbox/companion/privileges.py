@@ -25,9 +25,7 @@ def confine(user: str | None) -> None:
             os.setresgid(entry.pw_gid, entry.pw_gid, entry.pw_gid)
             os.setresuid(entry.pw_uid, entry.pw_uid, entry.pw_uid)
         except (KeyError, OSError) as e:
-            raise CannotServe(
-                f"cannot become the user {user}: {e}. Name an existing user with --user."
-            ) from e
+            raise CannotServe(f"cannot become the user {user}: {e}. Name an existing user with --user.") from e
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         raise CannotServe(f"cannot set no_new_privs: {os.strerror(ctypes.get_errno())}")

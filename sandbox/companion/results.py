@@ -206,3 +206,111 @@ class Udpprobe:
     stop: UdpprobeStop = UdpprobeStop.ERROR
     errmsg: str = ""
     probes: list[UdpProbe] = field(default_factory=list)
+
+
+class DealiasMethod(IntEnum):
+    """Which alias resolution technique."""
+
+    MIDAREST = 6
+    MIDARDISC = 7
+
+
+class DealiasResult(IntEnum):
+    """How an alias resolution measurement ended."""
+
+    NONE = 0
+    HALTED = 3
+    ERROR = 5
+
+
+class ProbeMethod(IntEnum):
+    """How a probe looks."""
+
+    ICMP_ECHO = 1
+    TCP_ACK = 2
+    UDP = 3
+    TCP_ACK_SPORT = 4
+    UDP_DPORT = 5
+    TCP_SYN_SPORT = 6
+
+    @property
+    def is_udp(self) -> bool:
+        """Whether the probe is a UDP datagram."""
+        return self in (ProbeMethod.UDP, ProbeMethod.UDP_DPORT)
+
+    @property
+    def is_tcp(self) -> bool:
+        """Whether the probe is a TCP segment."""
+        return self in (ProbeMethod.TCP_ACK, ProbeMethod.TCP_ACK_SPORT, ProbeMethod.TCP_SYN_SPORT)
+
+
+@dataclass(frozen=True)
+class Probedef:
+    """What is sent to one address. Ports are 0 for ICMP, `icmp_id` and `icmp_sum` for the others."""
+
+    method: ProbeMethod
+    dst: Address | None
+    src: Address | None = None
+    ttl: int = 64
+    tos: int = 0
+    size: int = 0
+    mtu: int = 0
+    sport: int = 0
+    dport: int = 0
+    icmp_id: int = 0
+    icmp_sum: int = 0
+
+
+@dataclass(frozen=True)
+class DealiasReply:
+    """A reply to a probe."""
+
+    rx_us: int
+    src: Address
+    ipid: int
+    ttl: int
+    size: int
+    proto: int
+    icmp_type: int
+    icmp_code: int
+    q_ttl: int
+    tcp_flags: int
+
+
+@dataclass
+class DealiasProbe:
+    """A probe that was sent: which definition, in which round."""
+
+    which: int
+    round: int
+    tx_us: int
+    ipid: int
+    replies: list[DealiasReply] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Round:
+    """A round of midardisc: when it starts, and the first and last definition that it probes."""
+
+    start_us: int
+    begin: int
+    end: int
+
+
+@dataclass
+class Dealias:
+    """A midarest or midardisc measurement."""
+
+    userid: int
+    method: DealiasMethod
+    start_us: int
+    probedefs: tuple[Probedef, ...]
+    wait_timeout_us: int
+    rounds: int = 0
+    wait_probe_us: int = 0
+    wait_round_us: int = 0
+    schedule: tuple[Round, ...] = ()
+    startat_us: int = 0
+    result: DealiasResult = DealiasResult.NONE
+    errmsg: str = ""
+    probes: list[DealiasProbe] = field(default_factory=list)

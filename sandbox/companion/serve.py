@@ -24,16 +24,23 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from onvp.sandbox.companion import dns, http, session, udpprobe
+from onvp.sandbox.companion import dns, http, midar, rawworker, session, udpprobe
 from onvp.sandbox.companion.client import Client
 from onvp.sandbox.companion.commands import HostRequest, HttpRequest, UdpprobeRequest, read_command
 from onvp.sandbox.companion.errors import CannotServe, CommandRefused
 from onvp.sandbox.companion.measurement import Measurement
+from onvp.sandbox.companion.midarcommands import MidardiscRequest, MidarestRequest
 from onvp.sandbox.companion.privileges import confine
 from onvp.sandbox.companion.room import Room
 
 DEFAULT_WINDOW: Final = 256
-PRIMITIVES: Final[Mapping[type, str]] = {HostRequest: "dns", HttpRequest: "http", UdpprobeRequest: "udpprobe"}
+PRIMITIVES: Final[Mapping[type, str]] = {
+    HostRequest: "dns",
+    HttpRequest: "http",
+    UdpprobeRequest: "udpprobe",
+    MidarestRequest: "midarest",
+    MidardiscRequest: "midardisc",
+}
 """What ``get primitives`` calls each."""
 
 _BACKLOG: Final = 64
@@ -42,15 +49,20 @@ _BACKLOG: Final = 64
 class Companion:
     """What all clients share: the measurements on offer, and the facts that sessions tell."""
 
-    def __init__(self, name: str | None, window: int) -> None:
+    def __init__(self, name: str | None, window: int, raw: socket.socket | None, no_raw: str) -> None:
+        """`raw` is the line to the raw worker; without one `no_raw` says why."""
         self._room = Room()
         makers: dict[type, Callable[[Any], Measurement]] = {
             HostRequest: dns.Dns,
             HttpRequest: lambda request: http.HttpGet(request, self._room),
             UdpprobeRequest: lambda request: udpprobe.Udp(request, self._room),
         }
+        self._missing = "" if raw else f"not offered: {no_raw}"
+        self._line = midar.RawLine(raw) if raw else None
+        if (line := self._line) is not None:
+            makers[MidarestRequest] = makers[MidardiscRequest] = lambda request: midar.Midar(request, line)
         self._makers = makers
-        self._missing: Mapping[type, str] = {}
+        missing = [name for request, name in PRIMITIVES.items() if request not in makers]
         self._counter = 0
         self._clients: dict[Client, asyncio.Event] = {}
         answers: dict[str, str | None] = {
@@ -60,7 +72,7 @@ class Companion:
             "nameserver": str(found) if (found := dns.default_resolver(dns.RESOLVER_FILE)) else None,
             "command": None,
             "primitives": ",".join(sorted(PRIMITIVES[request] for request in makers)),
-            "missing": None,
+            "missing": f"{','.join(sorted(missing))}: {no_raw}" if missing else None,
         }
         self.facts = session.Facts(
             version=f"onvp-{importlib.metadata.version('onvp')}",
@@ -75,7 +87,7 @@ class Companion:
         request = read_command(line)
         maker = self._makers.get(type(request))
         if maker is None:
-            raise CommandRefused(self._missing.get(type(request), "not offered by this companion"))
+            raise CommandRefused(f"{PRIMITIVES[type(request)]} is {self._missing}")
         measurement = maker(request)
         measurement.prepare()
         return measurement
@@ -85,9 +97,7 @@ class Companion:
         self._counter += 1
         own = writer.get_extra_info("sockname")
         name = Path(own).name if isinstance(own, str) else "companion"
-        client = Client(
-            session.Session(self.facts, f"{name}:{self._counter - 1}"), reader, writer, self._room
-        )
+        client = Client(session.Session(self.facts, f"{name}:{self._counter - 1}"), reader, writer, self._room)
         gone = self._clients[client] = asyncio.Event()
         try:
             await client.run()
@@ -98,6 +108,11 @@ class Companion:
             del self._clients[client]
             gone.set()
 
+    async def start(self) -> None:
+        """Begin, once the event loop runs."""
+        if self._line is not None:
+            await self._line.open()
+
     async def stop(self) -> None:
         """Send all clients away."""
         ends = list(self._clients.items())
@@ -105,6 +120,8 @@ class Companion:
             client.stop()
         for _, gone in ends:
             await gone.wait()
+        if self._line is not None:
+            await self._line.close()
 
 
 def listen(path: Path, owner: str | None) -> socket.socket:
@@ -114,9 +131,7 @@ def listen(path: Path, owner: str | None) -> socket.socket:
         if path.is_socket():
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
                 if probe.connect_ex(str(path)) == 0:
-                    raise CannotServe(
-                        f"{path}: something listens there already. Stop it or choose another path."
-                    )
+                    raise CannotServe(f"{path}: something listens there already. Stop it or choose another path.")
             path.unlink()
         before = os.umask(0o177)
         try:
@@ -127,14 +142,23 @@ def listen(path: Path, owner: str | None) -> socket.socket:
             shutil.chown(path, user=owner)
     except (OSError, LookupError) as e:
         sock.close()
-        raise CannotServe(
-            f"{path}: cannot make the socket: {e}. Choose a folder that this user can write."
-        ) from e
+        raise CannotServe(f"{path}: cannot make the socket: {e}. Choose a folder that this user can write.") from e
     except CannotServe:
         sock.close()
         raise
     sock.listen(_BACKLOG)
     return sock
+
+
+def raw_worker(wanted: bool, user: str | None) -> tuple[socket.socket | None, str]:
+    """The line to a raw worker, or why there is none."""
+    if not wanted:
+        return None, "switched off with --raw no"
+    line, problem = rawworker.start(user)
+    if not problem:
+        return line, ""
+    line.close()
+    return None, f"no raw sockets ({problem}); give the companion CAP_NET_RAW"
 
 
 def warm_up() -> None:
@@ -158,6 +182,7 @@ async def serve(sock: socket.socket, companion: Companion, until_eof: bool) -> N
                 stop.set()
 
         loop.add_reader(0, at_input)
+    await companion.start()
     server = await asyncio.start_unix_server(companion.serve_client, sock=sock)
     print(f"companion: listening on {sock.getsockname()}", flush=True)  # noqa: T201
     async with server:
@@ -173,9 +198,7 @@ def main(argv: list[str] | None = None) -> int:
     p.add_argument("--name", help="this vantage point's name, for the records")
     p.add_argument("--user", default="nobody", help="whom to become when started as root (default: nobody)")
     p.add_argument("--owner", help="who may connect, when started as root (default: --user)")
-    p.add_argument(
-        "--raw", choices=("auto", "no"), default="auto", help="whether to offer midarest and midardisc"
-    )
+    p.add_argument("--raw", choices=("auto", "no"), default="auto", help="whether to offer midarest and midardisc")
     p.add_argument("--window", type=int, default=DEFAULT_WINDOW, help="tasks of one client at a time")
     p.add_argument("--until-eof", action="store_true", help="end when standard input closes")
     args = p.parse_args(argv)
@@ -183,8 +206,9 @@ def main(argv: list[str] | None = None) -> int:
         root = os.geteuid() == 0
         sock = listen(args.socket, (args.owner or args.user) if root else None)
         with sock:
-            companion = Companion(args.name, args.window)
             warm_up()
+            raw, no_raw = raw_worker(args.raw == "auto", args.user if root else None)
+            companion = Companion(args.name, args.window, raw, no_raw)
             confine(args.user if root else None)
             try:
                 asyncio.run(serve(sock, companion, args.until_eof))

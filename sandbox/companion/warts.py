@@ -15,10 +15,15 @@ from typing import Final, TypeVar
 from onvp.sandbox.companion.options import Address
 from onvp.sandbox.companion.results import (
     Buf,
+    Dealias,
+    DealiasMethod,
+    DealiasProbe,
+    DealiasReply,
     Host,
     Http,
     Mx,
     Opt,
+    Probedef,
     Query,
     Rr,
     RrData,
@@ -313,4 +318,89 @@ def _udp_reply(r: UdpReply, names: _Interfaces) -> bytes:
         some(u16, len(r.data)),
         some(bytes, r.data),
         names(r.ifname) if r.ifname else None,
+    )
+
+
+# ---- dealias (midarest, midardisc) ----
+
+_MOST_ROUNDS: Final = 255
+_PROTO_ICMP, _PROTO_TCP = 1, 6
+_TCP_SYN, _TCP_ACK = 0x02, 0x10
+
+
+def dealias(r: Dealias) -> bytes:
+    """A midarest or midardisc measurement (type 9)."""
+    addr = Addresses()
+    head = block(
+        u32(LIST_NUMBER),
+        u32(LIST_NUMBER),
+        stamp(r.start_us),
+        u8(r.method),
+        some(u8, r.result),
+        some(u32, len(r.probes)),
+        some(u32, r.userid),
+        some(text, r.errmsg.encode("ascii", "replace")),
+    )
+    if r.method is DealiasMethod.MIDAREST:
+        method = block(
+            u16(len(r.probedefs)),
+            u8(min(r.rounds, _MOST_ROUNDS)),
+            u32(r.wait_probe_us),
+            u32(r.wait_round_us),
+            u32(r.wait_timeout_us),
+        )
+    else:
+        rounds = b"".join(stamp(x.start_us) + u32(x.begin) + u32(x.end) for x in r.schedule)
+        method = block(
+            u32(len(r.probedefs)),
+            u32(r.wait_timeout_us),
+            u32(len(r.schedule)) + rounds,
+            some(stamp, r.startat_us),
+        )
+    probedefs = [_probedef(i, d, addr) for i, d in enumerate(r.probedefs)]
+    return record(DEALIAS, b"".join((head, method, *probedefs, *(_probe(p, addr) for p in r.probes))))
+
+
+def _probedef(number: int, d: Probedef, addr: Addresses) -> bytes:
+    is_icmp = not (d.method.is_tcp or d.method.is_udp)
+    flags = _TCP_SYN if d.method.name.startswith("TCP_SYN") else _TCP_ACK
+    return block(
+        None,
+        None,
+        some(u32, number),
+        u8(d.method),
+        u8(d.ttl),
+        some(u8, d.tos),
+        None if is_icmp else u16(d.sport) + u16(d.dport),
+        u8(flags) if d.method.is_tcp else None,
+        u16(d.icmp_id) if is_icmp else None,
+        addr.or_none(d.dst),
+        addr.or_none(d.src),
+        some(u16, d.size),
+        some(u16, d.mtu),
+        some(u16, d.icmp_sum) if is_icmp else None,
+    )
+
+
+def _probe(p: DealiasProbe, addr: Addresses) -> bytes:
+    head = block(some(u32, p.which), stamp(p.tx_us), some(u16, len(p.replies)), u16(p.ipid), some(u32, p.round))
+    return head + b"".join(_dealias_reply(r, addr) for r in p.replies)
+
+
+def _dealias_reply(r: DealiasReply, addr: Addresses) -> bytes:
+    is_icmp = r.proto == _PROTO_ICMP
+    return block(
+        None,
+        stamp(r.rx_us),
+        some(u16, r.ipid),
+        u8(r.ttl),
+        u8(r.icmp_type) + u8(r.icmp_code) if is_icmp else None,
+        u8(r.q_ttl) if is_icmp else None,
+        None,
+        None if is_icmp else u8(r.proto),
+        u8(r.tcp_flags) if r.proto == _PROTO_TCP else None,
+        addr(r.src),
+        None,
+        None,
+        some(u16, r.size),
     )

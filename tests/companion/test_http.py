@@ -71,9 +71,7 @@ def fetch(command: str, room: Room | None = None, halt_after_s: float | None = N
     [
         pytest.param(ts.answering(OK + b"hello"), "done", OK, b"hello", id="in one piece"),
         pytest.param(ts.answering(OK, b"he", b"llo"), "done", OK, b"hello", id="in pieces"),
-        pytest.param(
-            ts.answering(*map(bytes, zip(OK + b"hello", strict=True))), "done", OK, b"hello", id="bytes"
-        ),
+        pytest.param(ts.answering(*map(bytes, zip(OK + b"hello", strict=True))), "done", OK, b"hello", id="bytes"),
         pytest.param(ts.answering(NO_CONTENT), "done", NO_CONTENT, b"", id="no body"),
         pytest.param(
             ts.answering(CHUNKED, b"3\r\nabc\r\n0\r\n\r\n"),
@@ -82,18 +80,14 @@ def fetch(command: str, room: Room | None = None, halt_after_s: float | None = N
             b"3\r\nabc\r\n0\r\n\r\n",
             id="chunked",
         ),
-        pytest.param(
-            ts.closing(b"HTTP/1.0 200 OK\r\n\r\n", b"to the end"), "done", None, b"to the end", id="1.0"
-        ),
+        pytest.param(ts.closing(b"HTTP/1.0 200 OK\r\n\r\n", b"to the end"), "done", None, b"to the end", id="1.0"),
         pytest.param(ts.closing(OK + b"he"), "done", OK, b"he", id="closed early"),
         pytest.param(ts.closing(), "done", b"", b"", id="closed at once"),
         pytest.param(ts.resetting(), "error", b"", b"", id="reset at once"),
         pytest.param(ts.answering(b"\xff\x00garbage\r\n\r\n"), "error", None, b"", id="garbage"),
         pytest.param(ts.answering(b"SSH-2.0-OpenSSH_9.2\r\n"), "timeout", None, b"", id="another protocol"),
         pytest.param(ts.answering(b"HTTP/1.1 999999 x\r\n\r\n"), "error", None, b"", id="bad status"),
-        pytest.param(
-            ts.answering(BARE + b"Content-Length: 1, 2\r\n\r\n"), "error", None, b"", id="two lengths"
-        ),
+        pytest.param(ts.answering(BARE + b"Content-Length: 1, 2\r\n\r\n"), "error", None, b"", id="two lengths"),
         pytest.param(ts.answering(CHUNKED, b"f" * 22 + b"\r\n"), "error", None, None, id="endless chunk"),
         pytest.param(ts.answering(OK[:20]), "timeout", OK[:20], b"", id="stops in the header"),
         pytest.param(ts.forever(BARE, b"X-Header: more\r\n"), "error", None, b"", id="endless headers"),
@@ -106,9 +100,7 @@ def fetch(command: str, room: Room | None = None, halt_after_s: float | None = N
             b"",
             id="unasked upgrade",
         ),
-        pytest.param(
-            ts.answering(CONTINUE + OK + b"hello"), "done", CONTINUE, OK + b"hello", id="informational first"
-        ),
+        pytest.param(ts.answering(CONTINUE + OK + b"hello"), "done", CONTINUE, OK + b"hello", id="informational first"),
     ],
 )
 def test_servers(handler: ts.Handler, stop: str, header: bytes | None, data: bytes | None) -> None:
@@ -149,9 +141,7 @@ def test_request_and_record() -> None:
 def test_headers() -> None:
     """Headers of the client's replace the usual ones or follow them."""
     with ts.tcp_server(ts.answering(OK + b"hello")) as port:
-        found = fetch(
-            f"-H 'X-One: it\\'s 1' -H \"user-agent: lab probe\" -H 'Accept:a/b' -u http://x:{port} 127.0.0.1"
-        )
+        found = fetch(f"-H 'X-One: it\\'s 1' -H \"user-agent: lab probe\" -H 'Accept:a/b' -u http://x:{port} 127.0.0.1")
 
     assert found.joined(BufKind.TX_HEADER) == (
         b"GET / HTTP/1.1\r\nHost: x\r\nuser-agent: lab probe\r\nAccept: a/b\r\nX-One: it's 1\r\n\r\n\0"
@@ -229,9 +219,7 @@ def test_halt() -> None:
 
 def test_huge_body_is_cut() -> None:
     """A body without end is read up to the bound, recorded up to the bound, and no further."""
-    with ts.tcp_server(
-        ts.forever(b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n", bytes(1 << 20))
-    ) as port:
+    with ts.tcp_server(ts.forever(b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n", bytes(1 << 20))) as port:
         found = fetch(f"-u http://x:{port}/ 127.0.0.1")
 
     assert found.stop == "error"
@@ -289,14 +277,10 @@ def endless_record(conn: socket.socket) -> None:
 @pytest.mark.parametrize(
     ("handler", "stop"),
     [
-        pytest.param(
-            ts.answering(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "timeout", id="server waits for a line"
-        ),
+        pytest.param(ts.answering(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "timeout", id="server waits for a line"),
         pytest.param(garbage_after_hello, "error", id="garbage"),
         pytest.param(endless_record, "error", id="endless record"),
-        pytest.param(
-            lambda conn: conn.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "error", id="plain http"
-        ),
+        pytest.param(lambda conn: conn.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "error", id="plain http"),
         pytest.param(lambda conn: conn.recv(1), "error", id="reset after a byte"),
         pytest.param(lambda conn: conn.recv(65536) and None, "done", id="closed in the handshake"),
     ],

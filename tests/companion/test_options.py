@@ -83,9 +83,7 @@ def test_times(unit: str, text: str, us: int) -> None:
     assert us == duration_us("time", unit, 0, 10_000_000)(text)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "1e-3s", "1.", ".5", "-1", "1m", "1 s", "1.0.0", "0.0001s", "11s", "٣", "1s "]
-)
+@pytest.mark.parametrize("text", ["", "1e-3s", "1.", ".5", "-1", "1m", "1 s", "1.0.0", "0.0001s", "11s", "٣", "1s "])
 def test_bad_times(text: str) -> None:
     """A malformed time, one finer than the option's step or out of its range is refused."""
     with pytest.raises(CommandRefused):
