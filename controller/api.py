@@ -202,14 +202,13 @@ async def get_file(request: Request) -> Response:
 
 async def _run_file(controller: "Controller", row: RunRow, placement: PlacementRow) -> Response:
     end = await controller.database.read(lambda store: store.last_end(row.id, placement.vp))
-    vp = next((view for view in await _vp_views(controller) if view["name"] == placement.vp), {})
-    content = messages.run_file(row, placement, vp or {"name": placement.vp}, messages.end_view(end))
+    views = {view["name"]: view for view in await _vp_views(controller)}
+    vp = views.get(placement.vp, {}).get("vp") or {"name": placement.vp}
+    content = messages.run_file(row, placement, vp, messages.end_view(end))
     return Response(content, media_type="application/json")
 
 
-async def _file_content(
-    controller: "Controller", run: str, vp: str, kind: str, part: str
-) -> AsyncIterator[bytes]:
+async def _file_content(controller: "Controller", run: str, vp: str, kind: str, part: str) -> AsyncIterator[bytes]:
     after = 0
     while True:
         after, bodies = await controller.database.read(

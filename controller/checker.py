@@ -39,11 +39,7 @@ def check(source: bytes, filename: str) -> dict[str, Any]:
         last = child.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
         raise CheckError(
             f"{filename} could not be checked: the compiler "
-            + (
-                f"was stopped by signal {-child.returncode}"
-                if child.returncode < 0
-                else f"failed: {' '.join(last)}"
-            )
+            + (f"was stopped by signal {-child.returncode}" if child.returncode < 0 else f"failed: {' '.join(last)}")
         )
     found: dict[str, Any] = json.loads(child.stdout)
     return found
@@ -54,15 +50,19 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    from onvp.sandbox.lang.check import compile_script, primitives_used  # noqa: PLC0415
+    # In the child only: the command itself never holds what compiles scripts.
+    from onvp.sandbox.lang.check import ScriptRefused, compile_script, primitives_used  # noqa: PLC0415
 
     source = sys.stdin.buffer.read()
-    compiled = compile_script(source, sys.argv[1])
-    problems = [
-        {"line": problem.line, "column": problem.column, "message": problem.message}
-        for problem in compiled.problems
-    ]
-    used = sorted(primitives_used(source)) if not problems else []
+    problems: list[dict[str, Any]] = []
+    used: list[str] = []
+    try:
+        compile_script(source, sys.argv[1])
+        used = sorted(primitives_used(source))
+    except ScriptRefused as refused:
+        problems = [
+            {"line": problem.line, "column": problem.column, "message": problem.message} for problem in refused.problems
+        ]
     sys.stdout.write(json.dumps({"problems": problems, "primitives": used}))
 
 

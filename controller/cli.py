@@ -10,6 +10,8 @@ import contextlib
 import json
 import os
 import re
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -19,7 +21,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from onvp.controller import checker, cli_admin, client, fetch, follow
+from onvp.controller import checker, cli_admin, cli_policy, client, fetch, follow
 from onvp.controller.cli_admin import examples
 
 EXIT_USAGE = 2
@@ -46,9 +48,7 @@ _UNITS = {
 }
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)([A-Za-z]*)")
 
-script_argument = click.argument(
-    "script", type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
-)
+script_argument = click.argument("script", type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path))
 args_argument = click.argument("args", nargs=-1, type=click.UNPROCESSED)
 
 
@@ -62,6 +62,7 @@ def cli() -> None:
 
 
 cli.add_command(cli_admin.controller)
+cli.add_command(cli_policy.policy)
 
 
 def main(args: list[str] | None = None) -> None:
@@ -93,9 +94,7 @@ def main(args: list[str] | None = None) -> None:
 )
 @script_argument
 @args_argument
-@click.option(
-    "--on", "selector", metavar="SELECTOR", help="VPs by property: 'cc=nz tag=residential', or 'all'."
-)
+@click.option("--on", "selector", metavar="SELECTOR", help="VPs by property: 'cc=nz tag=residential', or 'all'.")
 @click.option("--vp", "names", metavar="NAME", multiple=True, help="A VP by name; may be repeated.")
 @click.option("--limit", "limits", metavar="NAME=VALUE", multiple=True, help="Narrow a limit of the policy.")
 @click.option(
@@ -209,9 +208,7 @@ def show(run_id: str, as_json: bool) -> None:
     for vp, at in sorted(view["vps"].items()):
         end = at["end"] or {}
         left = ", ".join(f"{file['name']} ({file['bytes']} B)" for file in files[vp] if "bytes" in file)
-        rows.append(
-            [vp, at["outcome"] or at["state"], str(at["results"]), str(at["refused"]), follow.why(end), left]
-        )
+        rows.append([vp, at["outcome"] or at["state"], str(at["results"]), str(at["refused"]), follow.why(end), left])
     click.echo()
     _table(["VP", "outcome", "results", "refused", "why", "files"], rows)
 
@@ -233,9 +230,7 @@ def cancel(run_id: str) -> None:
     ),
 )
 @click.argument("run_id", metavar="RUN")
-@click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to write into [default: RUN]."
-)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to write into [default: RUN].")
 @click.option("--vp", "names", metavar="NAME", multiple=True, help="Only this VP; may be repeated.")
 def fetch_run(run_id: str, out: Path | None, names: tuple[str, ...]) -> None:
     """Bring what a run left, per VP: output.txt, results.jsonl, measurements.warts, artifacts/, run.json."""
@@ -277,9 +272,7 @@ def _vp_row(view: dict[str, Any]) -> list[str]:
     served: dict[str, list[str]] = {}
     for primitive, prober in sorted(view.get("primitives", {}).items()):
         served.setdefault(prober, []).append(primitive)
-    state = (
-        "connected" if view["connected"] else f"away since {(view['seen'] or 'ever')[:19].replace('T', ' ')}"
-    )
+    state = "connected" if view["connected"] else f"away since {(view['seen'] or 'ever')[:19].replace('T', ' ')}"
     return [
         view["name"],
         "paused by its host" if view.get("paused") and view["connected"] else state,
@@ -325,26 +318,25 @@ def check(script: Path, as_json: bool) -> None:
 )
 @script_argument
 @args_argument
-@click.option(
-    "--policy", required=True, type=click.Path(exists=True, dir_okay=False), help="The policy to run under."
-)
-@click.option("--out", type=click.Path(file_okay=False), help="Folder for what the run leaves.")
-def try_(script: Path, args: tuple[str, ...], policy: str, out: str | None) -> None:
+@click.option("--policy", required=True, type=click.Path(exists=True, dir_okay=False), help="The policy to run under.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for what the run leaves.")
+def try_(script: Path, args: tuple[str, ...], policy: str, out: Path | None) -> None:
     """Run SCRIPT on this machine, the whole path without a controller.
 
     The script's stdout is this command's stdout, all else goes to stderr. The same as `onvp-vp try`.
     """
     command = [sys.executable, "-m", "onvp.sandbox.agent.main", "try", str(script), "--policy", policy]
-    if out is not None:
-        command += ["--out", out]
-    sys.stdout.flush()
-    # Replacing this process hands signals and the exit status through as they are.
-    os.execv(sys.executable, [*command, "--", *args])  # noqa: S606
-
-
-@cli.group()
-def policy() -> None:
-    """Check and explain policy files."""
+    if out is None:
+        sys.stdout.flush()
+        # Replacing this process hands signals and the exit status through as they are.
+        os.execv(sys.executable, [*command, "--", *args])  # noqa: S606
+    with subprocess.Popen([*command, "--out", str(out), "--", *args]) as child:
+        # Ctrl-C reaches the child by itself; it ends the run, and we have its streams to join.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+        status = child.wait()
+    fetch.join_parts(out)
+    sys.exit(status if status >= 0 else 128 - status)
 
 
 # ---- login ----
@@ -466,9 +458,7 @@ def _follow(controller: client.Client, run_id: str, vps: list[str], script: str,
             return EXIT_INTERRUPTED
 
 
-def _watch(
-    controller: client.Client, run_id: str, tally: follow.Tally, script: str, *, as_json: bool
-) -> None:
+def _watch(controller: client.Client, run_id: str, tally: follow.Tally, script: str, *, as_json: bool) -> None:
     trouble = lambda sentence: click.echo(f"onvp: {follow.visible(sentence)}", err=True)  # noqa: E731
     if as_json:
         for event in controller.events(run_id, tally.last, on_trouble=trouble):

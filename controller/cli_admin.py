@@ -53,26 +53,16 @@ def controller() -> None:
 @click.option("--listen", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8440, show_default=True, type=click.IntRange(1, 65535), help="TCP port.")
 @click.option("--url", help="What users and VPs will dial [default: made of address and port].")
-@click.option(
-    "--cert", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Certificate chain, PEM."
-)
-@click.option(
-    "--key", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Its private key, PEM."
-)
+@click.option("--cert", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Certificate chain, PEM.")
+@click.option("--key", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Its private key, PEM.")
 @click.option("--tls", is_flag=True, help="TLS on a loopback address, too.")
-def init(
-    data: Path, listen: str, port: int, url: str | None, cert: Path | None, key: Path | None, tls: bool
-) -> None:
+def init(data: Path, listen: str, port: int, url: str | None, cert: Path | None, key: Path | None, tls: bool) -> None:
     """Make a data folder: settings, database, and a certificate unless the address is loopback."""
     with _problems():
-        made = settings.initialise(
-            data, listen=listen, port=port, url=url, chain=cert, key=key, tls=tls or None
-        )
+        made = settings.initialise(data, listen=listen, port=port, url=url, chain=cert, key=key, tls=tls or None)
         Store(data / settings.DATABASE).close()
     click.echo(f"made {data} for a controller at {made.url}", err=True)
-    click.echo(
-        f"next: onvp controller user add NAME --data {data}; onvp controller run --data {data}", err=True
-    )
+    click.echo(f"next: onvp controller user add NAME --data {data}; onvp controller run --data {data}", err=True)
 
 
 @controller.command(epilog=examples("onvp controller run --data /srv/onvp"))
@@ -89,9 +79,7 @@ def run(data: Path) -> None:
 @controller.command(epilog=examples("onvp controller enrol --name wlg-nz"))
 @data_option
 @click.option("--name", help="Only for a VP of this name; may replace an enrolled one.")
-@click.option(
-    "--hours", default=24.0, show_default=True, type=click.FloatRange(min=0.01), help="How long it is good."
-)
+@click.option("--hours", default=24.0, show_default=True, type=click.FloatRange(min=0.01), help="How long it is good.")
 def enrol(data: Path, name: str | None, hours: float) -> None:
     """Print a one-time line with which one vantage point can enrol."""
     secret = auth.new_enrolment_secret()
@@ -137,9 +125,7 @@ def user() -> None:
     """Add and remove users, and make their tokens."""
 
 
-@user.command(
-    epilog=examples("onvp controller user add alice", "onvp controller user add bob --role operator")
-)
+@user.command(epilog=examples("onvp controller user add alice", "onvp controller user add bob --role operator"))
 @click.argument("name")
 @data_option
 @click.option(

@@ -276,9 +276,7 @@ def _path(run: str) -> str:
 def _refusal(response: httpx.Response) -> ApiError:
     try:
         fields = response.json()["error"]
-        return ApiError(
-            response.status_code, fields["code"], fields["message"], fields["hint"], fields["details"]
-        )
+        return ApiError(response.status_code, fields["code"], fields["message"], fields["hint"], fields["details"])
     except (ValueError, KeyError, TypeError):
         return ApiError(response.status_code, "internal", f"HTTP {response.status_code}", "", {})
 

@@ -23,9 +23,7 @@ class ControllerError(Exception):
 
     def body(self) -> dict[str, Any]:
         """The JSON shape."""
-        return {
-            "error": {"code": self.code, "message": self.message, "hint": self.hint, "details": self.details}
-        }
+        return {"error": {"code": self.code, "message": self.message, "hint": self.hint, "details": self.details}}
 
 
 class BadRequestError(ControllerError):
@@ -40,13 +38,6 @@ class UnauthorizedError(BadRequestError):
 
     code = "unauthorized"
     status = 401
-
-
-class ForbiddenError(BadRequestError):
-    """The token is good, but not for this."""
-
-    code = "forbidden"
-    status = 403
 
 
 class NotFoundError(BadRequestError):

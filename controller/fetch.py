@@ -62,6 +62,15 @@ def fetch(client: Client, run: str, out: Path, vps: Iterable[str]) -> Iterator[F
             yield Fetched(vp, path, _write(path, [_join(parts)]))
 
 
+def join_parts(folder: Path) -> None:
+    """Join the streams that ``onvp-vp try`` left, one per prober connection, into ``measurements.warts``."""
+    parts = sorted(folder.glob(f"{records.MEASUREMENTS}.[0-9]*"))
+    if parts:
+        _write(folder / records.MEASUREMENTS, [_join([part.read_bytes() for part in parts])])
+        for part in parts:
+            part.unlink()
+
+
 def harmless(name: str) -> str:
     """A name that is one path component, hides nothing, and stays the same when it already was such.
 

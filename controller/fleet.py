@@ -133,11 +133,7 @@ class Fleet:
                 out.append(SendOffer(run, name))
             if not running and (placement.delivered or placement.cancelled_by is not None):
                 vp.missing.add(run)
-        out += [
-            SendCancel(run, name, by)
-            for run, by in vp.given_up.items()
-            if by is not None and run in hello.running
-        ]
+        out += [SendCancel(run, name, by) for run, by in vp.given_up.items() if by is not None and run in hello.running]
         return out + self._lost_missing(name, vp)
 
     def changed(self, name: str, status: link.Status) -> None:

@@ -291,9 +291,7 @@ class Narrator:
 
 
 def _because(refusal: dict[str, Any]) -> str:
-    place = ", ".join(
-        part for part in (f"rule {refusal['rule']}" if refusal["rule"] else "", refusal["where"]) if part
-    )
+    place = ", ".join(part for part in (f"rule {refusal['rule']}" if refusal["rule"] else "", refusal["where"]) if part)
     return f"{refusal['sentence']} ({place})" if place else str(refusal["sentence"])
 
 

@@ -175,9 +175,13 @@ def vp_view(name: str, enrolled: float, seen: float | None, hello: link.Hello | 
 def run_file(row: RunRow, placement: PlacementRow, vp: dict[str, Any], end: dict[str, Any] | None) -> bytes:
     """``run.json`` of one vantage point."""
     end = end or {}
+    facts = dict(end.get("facts", {}))
+    about = facts.pop("vp", None) or vp
+    for known in ("user", "filename", "script_sha256", "args"):
+        facts.pop(known, None)
     record = RunFile(
         run=row.id,
-        vp=vp,
+        vp=about,
         user=row.user,
         script=row.filename,
         script_sha256=row.sha256,
@@ -189,7 +193,7 @@ def run_file(row: RunRow, placement: PlacementRow, vp: dict[str, Any], end: dict
         reason=end.get("reason", ""),
         limit=end.get("limit", ""),
         counters=end.get("counters", {}),
-        facts=end.get("facts", {}),
+        facts=facts,
     )
     return msgspec.json.format(encode(record), indent=2) + b"\n"
 

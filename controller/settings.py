@@ -90,9 +90,7 @@ def load(data: Path) -> Settings:
     try:
         found = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
-        raise SettingsError(
-            f"{path} does not exist. Run `onvp controller init --data {data}` first"
-        ) from error
+        raise SettingsError(f"{path} does not exist. Run `onvp controller init --data {data}` first") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{path}: {error}") from error
     types = {field.name: type(field.default) for field in fields(Settings)}

@@ -200,8 +200,7 @@ class Store:
     def users(self) -> list[tuple[str, str, float, int]]:
         """Name, role, time of creation and number of tokens of each user."""
         return self._db.execute(
-            "SELECT name, role, created, (SELECT count(*) FROM user_tokens WHERE user = name) FROM users"
-            " ORDER BY name"
+            "SELECT name, role, created, (SELECT count(*) FROM user_tokens WHERE user = name) FROM users ORDER BY name"
         ).fetchall()
 
     def add_user_token(self, user: str, token: bytes, now: float, *, revoke: bool = False) -> None:
@@ -238,9 +237,7 @@ class Store:
             EnrolmentError: the secret is unknown, used, expired, or for another name.
             NameTakenError: the name exists.
         """
-        row = self._db.execute(
-            "SELECT vp, expires, used FROM enrolments WHERE hash = ?", (secret,)
-        ).fetchone()
+        row = self._db.execute("SELECT vp, expires, used FROM enrolments WHERE hash = ?", (secret,)).fetchone()
         hint = "Ask the operator for a new line from `onvp controller enrol`."
         if row is None:
             raise EnrolmentError("this enrolment secret is unknown", hint)
@@ -341,9 +338,7 @@ class Store:
 
     # ---- events ----
 
-    def append(
-        self, vp: str, events: list[link.Event], now: float, most_bytes: int, done: bytes
-    ) -> list[link.Event]:
+    def append(self, vp: str, events: list[link.Event], now: float, most_bytes: int, done: bytes) -> list[link.Event]:
         """Store a vantage point's events and move its ``acked`` number.
 
         Args:
@@ -368,9 +363,7 @@ class Store:
         return stored
 
     def _append_one(self, vp: str, event: link.Event, now: float, most_bytes: int, done: bytes) -> bool:
-        row = self._db.execute(
-            "SELECT * FROM placements WHERE run = ? AND vp = ?", (event.run, vp)
-        ).fetchone()
+        row = self._db.execute("SELECT * FROM placements WHERE run = ? AND vp = ?", (event.run, vp)).fetchone()
         if row is None:
             return False
         placement = PlacementRow(*row)
@@ -378,43 +371,28 @@ class Store:
             return False
         where = (event.run, vp)
         if placement.outcome is not None:
-            self._db.execute(
-                "UPDATE placements SET outcome = NULL, ended = NULL WHERE run = ? AND vp = ?", where
-            )
+            self._db.execute("UPDATE placements SET outcome = NULL, ended = NULL WHERE run = ? AND vp = ?", where)
             self._db.execute("UPDATE runs SET ended = NULL WHERE id = ?", (event.run,))
         kind, part, fresh, size = describe(event.body)
         if kind in BULK:
             if placement.bytes + size > most_bytes:
-                self._db.execute(
-                    "UPDATE placements SET dropped = dropped + 1 WHERE run = ? AND vp = ?", where
-                )
+                self._db.execute("UPDATE placements SET dropped = dropped + 1 WHERE run = ? AND vp = ?", where)
                 if placement.dropped == 0:
-                    note = (
-                        f"the controller keeps at most {most_bytes >> 20} MiB of a run; the rest is dropped"
-                    )
+                    note = f"the controller keeps at most {most_bytes >> 20} MiB of a run; the rest is dropped"
                     self._insert(*where, event.seq, event.time, "note", link.encode(link.Note(note)))
                 return True
-            self._db.execute(
-                "UPDATE placements SET bytes = bytes + ? WHERE run = ? AND vp = ?", (size, *where)
-            )
-        self._insert(
-            *where, event.seq, event.time, kind, link.encode(event.body), part=part, fresh=fresh, size=size
-        )
+            self._db.execute("UPDATE placements SET bytes = bytes + ? WHERE run = ? AND vp = ?", (size, *where))
+        self._insert(*where, event.seq, event.time, kind, link.encode(event.body), part=part, fresh=fresh, size=size)
         match event.body:
             case link.State(state):
                 self._db.execute(
-                    "UPDATE placements SET state = ?, started = coalesce(started, ?)"
-                    " WHERE run = ? AND vp = ?",
+                    "UPDATE placements SET state = ?, started = coalesce(started, ?) WHERE run = ? AND vp = ?",
                     ("running" if state == "ended" else state, event.time, *where),
                 )
             case link.Result():
-                self._db.execute(
-                    "UPDATE placements SET results = results + 1 WHERE run = ? AND vp = ?", where
-                )
+                self._db.execute("UPDATE placements SET results = results + 1 WHERE run = ? AND vp = ?", where)
             case link.Refusal():
-                self._db.execute(
-                    "UPDATE placements SET refused = refused + 1 WHERE run = ? AND vp = ?", where
-                )
+                self._db.execute("UPDATE placements SET refused = refused + 1 WHERE run = ? AND vp = ?", where)
             case link.End(outcome):
                 self._db.execute("UPDATE placements SET state = 'ended' WHERE run = ? AND vp = ?", where)
                 self._end(*where, outcome, event.time, now, done)
@@ -422,9 +400,7 @@ class Store:
 
     def end_for(self, run: str, vp: str, end: link.End, now: float, done: bytes) -> bool:
         """Give a placement an outcome in its vantage point's absence; False if it has one."""
-        row = self._db.execute(
-            "SELECT outcome FROM placements WHERE run = ? AND vp = ?", (run, vp)
-        ).fetchone()
+        row = self._db.execute("SELECT outcome FROM placements WHERE run = ? AND vp = ?", (run, vp)).fetchone()
         if row is None or row[0] is not None:
             return False
         self._insert(run, vp, None, now, "end", link.encode(end))
@@ -458,8 +434,7 @@ class Store:
         size: int = 0,
     ) -> None:
         self._db.execute(
-            "INSERT INTO events (run, vp, seq, time, type, part, fresh, size, body)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO events (run, vp, seq, time, type, part, fresh, size, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (run, vp, seq, when, kind, part, fresh, size, body),
         )
 
@@ -483,8 +458,7 @@ class Store:
     def last_end(self, run: str, vp: str) -> bytes | None:
         """The body of the newest `End` of a placement."""
         row = self._db.execute(
-            "SELECT body FROM events WHERE run = ? AND vp = ? AND type = 'end' AND part = ''"
-            " ORDER BY id DESC LIMIT 1",
+            "SELECT body FROM events WHERE run = ? AND vp = ? AND type = 'end' AND part = '' ORDER BY id DESC LIMIT 1",
             (run, vp),
         ).fetchone()
         return None if row is None else row[0]
@@ -504,13 +478,11 @@ class Store:
     def pieces(self, run: str, vp: str, kind: str, part: str, after: int) -> tuple[int, list[bytes]]:
         """The next bodies of a file, about a MiB of them, and the id after which to go on."""
         (start,) = self._db.execute(
-            "SELECT coalesce(max(id), 0) FROM events"
-            " WHERE run = ? AND vp = ? AND type = ? AND part = ? AND fresh = 1",
+            "SELECT coalesce(max(id), 0) FROM events WHERE run = ? AND vp = ? AND type = ? AND part = ? AND fresh = 1",
             (run, vp, kind, part),
         ).fetchone()
         rows: Iterator[tuple[int, bytes]] = self._db.execute(
-            "SELECT id, body FROM events"
-            " WHERE run = ? AND vp = ? AND type = ? AND part = ? AND id > ? ORDER BY id",
+            "SELECT id, body FROM events WHERE run = ? AND vp = ? AND type = ? AND part = ? AND id > ? ORDER BY id",
             (run, vp, kind, part, max(after, start - 1)),
         )
         bodies: list[bytes] = []

@@ -95,14 +95,10 @@ class Link:
         if not isinstance(hello, link.Hello):
             raise PeerError(f"the first message was {type(hello).__name__}, not Hello")
         if hello.protocol != link.PROTOCOL:
-            raise PeerError(
-                f"the agent speaks version {hello.protocol} of the link, this controller {link.PROTOCOL}"
-            )
+            raise PeerError(f"the agent speaks version {hello.protocol} of the link, this controller {link.PROTOCOL}")
         hello = messages.named(hello, self.name)
         now = time.time()
-        await self._controller.database.write(
-            lambda store: store.greet_vp(self.name, link.encode(hello), now)
-        )
+        await self._controller.database.write(lambda store: store.greet_vp(self.name, link.encode(hello), now))
         self.send(link.Welcome(link.PROTOCOL, self.name, self._acked))
         await self._controller.linked(self, hello, self._acked)
         _log.info("vp-linked", vp=self.name, acked=self._acked, last_seq=hello.last_seq, level=hello.level)

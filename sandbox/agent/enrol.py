@@ -62,7 +62,7 @@ def enrol(invitation: str | Invitation, name: str, *, save_to: Path | None = Non
     status, answer = _post(f"{url}/v1/enrol", fingerprint, {"secret": secret, "name": name})
     if status != 201:
         why = answer.get("error")
-        told = f"{why.get('message')} {why.get('hint')}" if isinstance(why, dict) else f"HTTP {status}"
+        told = f"{why.get('message')}. {why.get('hint')}" if isinstance(why, dict) else f"HTTP {status}"
         raise EnrolError(f"the controller at {url} refused: {told}")
     try:
         identity = Identity(str(answer["vp"]), url, str(answer["token"]), fingerprint)
@@ -121,9 +121,7 @@ def _post(url: str, fingerprint: str | None, body: dict[str, Any]) -> tuple[int,
         if fingerprint is not None:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-        connection = http.client.HTTPSConnection(
-            parts.hostname or "", parts.port, timeout=TIMEOUT_S, context=context
-        )
+        connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_S, context=context)
     else:
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
     try:

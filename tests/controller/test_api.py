@@ -94,16 +94,13 @@ def test_a_run_from_upload_to_files(tmp_path: Path) -> None:
             assert told[8]["data"] == {"connection": 0, "bytes": 3}
             files = (await user.get(f"/v1/runs/{run}/vps/vp1/files")).json()["files"]
             content = {
-                file["name"]: (
-                    await user.get(f"/v1/runs/{run}/vps/vp1/file", params={"name": file["name"]})
-                ).content
+                file["name"]: (await user.get(f"/v1/runs/{run}/vps/vp1/file", params={"name": file["name"]})).content
                 for file in files
             }
             about = json.loads(content.pop("run.json"))
             assert content == {
                 "output.txt": "first\u2028\nwarning\n".encode(),
-                "results.jsonl": b'{"rtt":1.5}\n[123456789012345678901234567890]\n'
-                + '"not json \ufffd"\n'.encode(),
+                "results.jsonl": b'{"rtt":1.5}\n[123456789012345678901234567890]\n' + '"not json \ufffd"\n'.encode(),
                 "measurements/0": b"\x12\x05a\x12\x05c",
                 "measurements/1": b"\x12\x05b",
                 "artifacts/a.csv": b"newer",
@@ -169,11 +166,7 @@ def test_several_vps_end_one_by_one(tmp_path: Path) -> None:
                 await asyncio.sleep(0.01)
             assert (await user.get(f"/v1/runs/{run}")).json()["state"] == "running"
             slow.spool.append(run, link.End(outcome="failed", status=1))
-            ends = {
-                line["vp"]: line["data"]["outcome"]
-                for line in await events(user, run)
-                if line["type"] == "end"
-            }
+            ends = {line["vp"]: line["data"]["outcome"] for line in await events(user, run) if line["type"] == "end"}
             assert ends == {"vp1": "finished", "vp2": "failed"}
 
     with_world(tmp_path, test)
@@ -234,9 +227,7 @@ BAD = [
         id="both selections",
     ),
     pytest.param(request(select={"selector": "cc=xx"}), 409, "no-vp", "cc=xx", id="selector fits none"),
-    pytest.param(
-        request(select={"selector": "tags=x"}), 422, "bad-selector", "tags", id="selector unreadable"
-    ),
+    pytest.param(request(select={"selector": "tags=x"}), 422, "bad-selector", "tags", id="selector unreadable"),
     pytest.param(request(b"x" * 10_000_000), 413, "too-large", "10000000 bytes", id="script of 10 MB"),
     pytest.param(request(b"ok\n\xff\n"), 422, "not-utf-8", "line 2 holds the byte 0xff", id="not UTF-8"),
     pytest.param(request(filename="a/b.py"), 400, "bad-request", "a/b.py", id="path as a file name"),

@@ -129,9 +129,7 @@ ENDS = [
         id="language",
     ),
     pytest.param(link.End(outcome="refused", reason="outside hours"), 3, "outside hours", id="policy"),
-    pytest.param(
-        link.End(outcome="timed-out", reason="10 s of wall time"), 4, "10 s of wall time", id="wall"
-    ),
+    pytest.param(link.End(outcome="timed-out", reason="10 s of wall time"), 4, "10 s of wall time", id="wall"),
     pytest.param(link.End(outcome="killed", limit="memory"), 4, "limit: memory", id="limit"),
     pytest.param(link.End(outcome="lost", reason="gone"), 5, "gone", id="lost"),
     pytest.param(link.End(outcome="cancelled"), 6, "cancelled", id="cancelled"),
@@ -324,9 +322,7 @@ class Terminal:
         pytest.param(None, 130, False, id="second interrupt leaves"),
     ],
 )
-def test_interrupt_on_a_terminal_asks(
-    tmp_path: Path, answer: bytes | None, status: int, cancelled: bool
-) -> None:
+def test_interrupt_on_a_terminal_asks(tmp_path: Path, answer: bytes | None, status: int, cancelled: bool) -> None:
     """Ctrl-C on a terminal asks whether to cancel the run or to leave it."""
 
     async def test(desk: Desk) -> None:
@@ -429,21 +425,15 @@ def test_vps(tmp_path: Path) -> None:
         ),
         pytest.param(("run", "script.py", "--no-check"), 2, "which VP?", id="several VPs and no choice"),
         pytest.param(("run", "script.py", "--limit", "wall"), 2, "NAME=VALUE", id="broken limit"),
-        pytest.param(
-            ("run", "latin.py", "--on", "all"), 2, "latin.py:2: the script is not UTF-8", id="not UTF-8"
-        ),
+        pytest.param(("run", "latin.py", "--on", "all"), 2, "latin.py:2: the script is not UTF-8", id="not UTF-8"),
         pytest.param(("run", "big.py", "--on", "all"), 2, "10000000 bytes", id="10 MB"),
         pytest.param(("follow", "nosuch"), 2, "no run 'nosuch'", id="unknown run"),
         pytest.param(("fetch", "../x"), 2, "no run", id="a path for a run"),
         pytest.param(("cancel", "nosuch"), 2, "no run", id="cancel unknown run"),
         pytest.param(("login", "rubbish"), 2, "not an onvp token", id="login with rubbish"),
-        pytest.param(
-            ("login", "onvp1.enr_12345678.-@http://127.0.0.1:1"), 2, "vantage point", id="wrong line"
-        ),
+        pytest.param(("login", "onvp1.enr_12345678.-@http://127.0.0.1:1"), 2, "vantage point", id="wrong line"),
         pytest.param(("login", "onvp1.usr_12345678.-@http://192.0.2.1"), 2, "in the clear", id="no TLS"),
-        pytest.param(
-            ("login", "onvp1.usr_12345678.-@http://127.0.0.1:1"), 7, "cannot reach", id="nobody there"
-        ),
+        pytest.param(("login", "onvp1.usr_12345678.-@http://127.0.0.1:1"), 7, "cannot reach", id="nobody there"),
         pytest.param(("check", "nosuch.py"), 2, "does not exist", id="check of nothing"),
         pytest.param(("nonsense",), 2, "No such command", id="no such command"),
     ],

@@ -11,9 +11,7 @@ from tests.controller.world import hello
 GRACE_S = 900.0
 
 
-def linked(
-    fleet: Fleet, *, running: tuple[str, ...] = (), acked: int = 0, last: int = 0
-) -> list[Instruction]:
+def linked(fleet: Fleet, *, running: tuple[str, ...] = (), acked: int = 0, last: int = 0) -> list[Instruction]:
     """vp1 greets."""
     said = hello("vp1", running=list(running), last_seq=last)
     return fleet.greeted("vp1", said, acked, 0.0)
@@ -72,18 +70,12 @@ def _cancelled_and_lost(fleet: Fleet) -> None:
 @pytest.mark.parametrize(
     ("history", "fact", "instructions"),
     [
-        pytest.param(
-            linked, lambda f: f.submitted("r", ["vp1"], 0.0), [OFFER], id="submitted to a linked VP"
-        ),
-        pytest.param(
-            _away(linked), lambda f: f.submitted("r", ["vp1"], 0.0), [], id="submitted to one just gone"
-        ),
+        pytest.param(linked, lambda f: f.submitted("r", ["vp1"], 0.0), [OFFER], id="submitted to a linked VP"),
+        pytest.param(_away(linked), lambda f: f.submitted("r", ["vp1"], 0.0), [], id="submitted to one just gone"),
         pytest.param(_away(_offered), linked, [OFFER], id="offer repeated after a broken link"),
         pytest.param(_away(_running), linked, [LOST_HERE], id="back without the run, nothing spooled"),
         pytest.param(_away(_running), lambda f: linked(f, running=("r",)), [], id="back, still running"),
-        pytest.param(
-            _away(_running), lambda f: linked(f, acked=3, last=9), [], id="back, events still to come"
-        ),
+        pytest.param(_away(_running), lambda f: linked(f, acked=3, last=9), [], id="back, events still to come"),
         pytest.param(_away(_offered), lambda f: linked(f, running=("r",)), [], id="offer had arrived"),
         pytest.param(_away(_ended), linked, [], id="ended runs are forgotten"),
         pytest.param(_running, lambda f: f.tick(1e9), [], id="time does nothing to a linked VP"),
@@ -94,12 +86,8 @@ def _cancelled_and_lost(fleet: Fleet) -> None:
             [Lost("r", "vp1", "the vantage point vp1 has been away for 900 s")],
             id="after the grace time",
         ),
-        pytest.param(
-            _running, lambda f: f.cancelled("r", "alice"), [SendCancel("r", "vp1", "alice")], id="cancelled"
-        ),
-        pytest.param(
-            _away(_running), lambda f: f.cancelled("r", "alice"), [], id="cancelled while away, delivered"
-        ),
+        pytest.param(_running, lambda f: f.cancelled("r", "alice"), [SendCancel("r", "vp1", "alice")], id="cancelled"),
+        pytest.param(_away(_running), lambda f: f.cancelled("r", "alice"), [], id="cancelled while away, delivered"),
         pytest.param(
             _away(_offered),
             lambda f: f.cancelled("r", "alice"),
@@ -126,9 +114,7 @@ def _cancelled_and_lost(fleet: Fleet) -> None:
             [SendCancel("r", "vp1", "alice")],
             id="a run that was given up and is alive is still to be stopped",
         ),
-        pytest.param(
-            linked, lambda f: f.cancelled("other", "alice"), [], id="cancel of a run it does not have"
-        ),
+        pytest.param(linked, lambda f: f.cancelled("other", "alice"), [], id="cancel of a run it does not have"),
         pytest.param(lambda f: None, lambda f: f.acknowledged("nobody", 3), [], id="an unknown VP"),
     ],
 )
