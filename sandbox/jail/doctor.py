@@ -185,16 +185,12 @@ def render(report: Report) -> str:
     if report.failure:
         lines.append(f"  no worker could be started: {report.failure}")
     elif report.problems:
-        lines.append(
-            f"self-test: {len(report.problems)} of {report.attempts} FORBIDDEN OPERATIONS NOT BLOCKED"
-        )
+        lines.append(f"self-test: {len(report.problems)} of {report.attempts} FORBIDDEN OPERATIONS NOT BLOCKED")
         lines += [f"  a worker could {p.what} ({p.name}): {p.verdict}" for p in report.problems]
     else:
         lines.append(f"self-test: {report.attempts} forbidden operations tried in real workers, all blocked")
     lines += ["", "layers of a worker here:"]
-    lines += _table(
-        (layer.name, "works" if layer.works else "MISSING", layer.detail) for layer in level.layers
-    )
+    lines += _table((layer.name, "works" if layer.works else "MISSING", layer.detail) for layer in level.layers)
     lines += ["", "this host:"]
     for finding in report.findings:
         status = {"works": "works", "missing": "MISSING", "note": ""}[finding.status]

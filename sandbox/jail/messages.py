@@ -27,6 +27,8 @@ class Configure(msgspec.Struct, tag="configure", frozen=True, forbid_unknown_fie
     Attributes:
         run: "module:function", called as `function(3)` in each worker.
         preload: "module:function" called once with files still in reach, or "".
+        warm: "module:function" called in children that wait for an assignment, to have touched beforehand
+            the memory that a script will need; or "".
         uid: The user to become when the zygote is started by root; workers are never uid 0.
         gid: The group that goes with it.
         least: Below this level the zygote reports and ends.
@@ -36,6 +38,7 @@ class Configure(msgspec.Struct, tag="configure", frozen=True, forbid_unknown_fie
 
     run: str
     preload: str = ""
+    warm: str = ""
     uid: int = 65533
     gid: int = 65533
     least: Level = Level.FULL

@@ -1,8 +1,9 @@
 """The ordered lists of steps: the plan that is printed is the very list that runs.
 
-The order of a worker's plan is part of its safety: descriptors before anything can be inherited
-on, no_new_privs before Landlock and seccomp (both ask for it), the filter last because the other
-steps need calls that it forbids.
+A worker's plan has two halves, because a child may wait for its assignment: what needs neither limits nor
+channel is given up before. The order of a worker's plan is part of its safety: descriptors before anything
+can be inherited on, no_new_privs before Landlock and seccomp (both ask for it), the filter last because the
+other steps need calls that it forbids.
 """
 
 from __future__ import annotations
@@ -45,10 +46,15 @@ class Ground:
     trial: bool = False
 
 
-def worker_plan(ground: Ground, limits: Limits, channel: int) -> tuple[steps.Step, ...]:
-    """Everything that a new worker gives up before it meets the script."""
+def early_plan(ground: Ground, line: int) -> tuple[steps.Step, ...]:
+    """What a child gives up at once, before anybody has said what it will be.
+
+    Args:
+        ground: What the zygote knows.
+        line: The socket on which its assignment will come.
+    """
     plan: list[steps.Step] = [
-        steps.Descriptors(channel),
+        steps.Descriptors(line),
         steps.NoNewPrivileges(),
         steps.Undumpable(),
         steps.Identity(ground.uid, ground.gid),
@@ -56,6 +62,12 @@ def worker_plan(ground: Ground, limits: Limits, channel: int) -> tuple[steps.Ste
     ]
     if ground.landlock:
         plan.append(steps.Landlock(ground.landlock, ground.trial))
+    return tuple(plan)
+
+
+def late_plan(ground: Ground, limits: Limits, channel: int) -> tuple[steps.Step, ...]:
+    """What it gives up as soon as it has its limits and its channel, before it meets the script."""
+    plan: list[steps.Step] = [steps.Channel(channel)]
     if "rlimits" not in ground.without:
         plan.append(steps.ResourceLimits(limits, ground.base_data, ground.base_space))
     plan.append(steps.LastDescriptor())
@@ -73,5 +85,5 @@ def example(limits: Limits | None = None) -> str:
     """What a worker on a machine with everything gives up, and the calls that it keeps."""
     program = calls.assemble(calls.here())
     ground = Ground(65533, 65533, 1, landlock=7, program=program)
-    plan = worker_plan(ground, limits or Limits(), calls.CHANNEL)
+    plan = [*early_plan(ground, calls.CHANNEL), *late_plan(ground, limits or Limits(), calls.CHANNEL)]
     return f"{show(plan)}\n\n{calls.describe(calls.here())}"

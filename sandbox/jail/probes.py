@@ -136,9 +136,7 @@ def each_namespace() -> list[Finding]:
         if code == 0:
             findings.append(Finding(f"{name} namespace", "works", "can be made"))
         else:
-            findings.append(
-                Finding(f"{name} namespace", "missing", os.strerror(code), namespace_advice(code))
-            )
+            findings.append(Finding(f"{name} namespace", "missing", os.strerror(code), namespace_advice(code)))
     return findings
 
 

@@ -59,17 +59,41 @@ def run(steps: Sequence[Step]) -> None:
 
 @dataclass(frozen=True)
 class Descriptors:
-    """Nothing is open but the channel and, for the moment, the report pipe."""
+    """Nothing is open but the line to the zygote and, for the moment, the report pipe."""
 
-    channel: int  # where it is now; REPORT is in its place already
+    line: int  # where it is now; REPORT is in its place already
     name = "descriptors"
 
     def describe(self) -> str:
         """What will be given up, for people."""
-        return f"close every descriptor but {CHANNEL}, the socket to the broker"
+        return "close every descriptor but the line on which the assignment comes"
 
     def apply(self) -> None:
-        """Move the channel to its place, close the rest below and above."""
+        """Move the line to its place, close the rest below and above."""
+        os.dup2(self.line, CHANNEL, inheritable=False)
+        os.closerange(0, CHANNEL)
+        _confine.close_from(REPORT + 1)
+
+    def verify(self) -> None:
+        """Count what is open."""
+        left = _confine.open_descriptors()
+        if left != [CHANNEL, REPORT]:
+            raise ConfinementError(self.name, f"still open: {left}")
+
+
+@dataclass(frozen=True)
+class Channel:
+    """The socket to the broker takes the place of the line to the zygote."""
+
+    channel: int  # where it arrived
+    name = "channel"
+
+    def describe(self) -> str:
+        """What will be given up, for people."""
+        return f"the line to the zygote: {CHANNEL} becomes the socket to the broker"
+
+    def apply(self) -> None:
+        """Move it over the line, which closes that, and close where it arrived."""
         os.dup2(self.channel, CHANNEL, inheritable=False)
         os.closerange(0, CHANNEL)
         _confine.close_from(REPORT + 1)

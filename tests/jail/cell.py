@@ -96,6 +96,12 @@ def children(pid: int) -> list[int]:
     return found
 
 
+def own_number(pid: int) -> int:
+    """Its number inside its own pid namespace (proc(5), NSpid)."""
+    (line,) = (x for x in Path(f"/proc/{pid}/status").read_text().splitlines() if x.startswith("NSpid"))
+    return int(line.split()[-1])
+
+
 def zygote_of(cell: Cell) -> int:
     """The zygote's process: the only child of the guard that the jail started."""
     assert cell.jail._process is not None

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from onvp.sandbox.jail.limits import MIB, Limits
-from tests.jail.cell import Cell, children, read_all, zygote_of
+from tests.jail.cell import Cell, children, own_number, read_all, zygote_of
 
 ORDINARY = {
     "wall and cpu clocks": "say([time.time() > 0, time.monotonic() > 0, time.process_time() > 0])",
@@ -67,7 +67,7 @@ def test_writing_to_a_closed_broker_is_an_exception(cell: Cell) -> None:
 
 
 SLEEPER = """
-say('up')
+say('up'); say(os.getpid())
 p = select.poll(); p.register(3, 1)
 say(p.poll(200))
 time.sleep(0.2)
@@ -86,7 +86,9 @@ def test_stopped_worker_goes_on(cell: Cell) -> None:
             loop = asyncio.get_running_loop()
             await loop.sock_sendall(worker.socket, SLEEPER.encode() + b"\0")
             first = await loop.sock_recv(worker.socket, 3)
-            (pid,) = children(zygote)
+            inner, _, rest = (await loop.sock_recv(worker.socket, 99)).partition(b"\n")
+            first += rest
+            (pid,) = (p for p in children(zygote) if own_number(p) == int(inner))
             stat = Path(f"/proc/{pid}/stat")
             for _ in range(3):
                 os.kill(pid, signal.SIGSTOP)

@@ -303,8 +303,9 @@ def test_death_of_the_agent_ends_everything() -> None:
         assert agent.stdout is not None
         guard = int(agent.stdout.readline())
         (zygote,) = children(guard)
-        (worker,) = children(zygote)
-        handles = [os.pidfd_open(pid) for pid in (guard, zygote, worker)]
+        below = children(zygote)
+        assert below
+        handles = [os.pidfd_open(pid) for pid in (guard, zygote, *below)]
         agent.kill()
     for handle in handles:
         assert select.select([handle], [], [], 20)[0], "a process outlived the agent"

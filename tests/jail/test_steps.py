@@ -114,8 +114,9 @@ def test_descriptors_leave_the_channel_alone() -> None:
         ours, theirs = socket.socketpair()
         channel = os.dup2(theirs.detach(), 999)
         report = os.dup2(null, 998)
-        steps.Descriptors(channel).apply()
-        steps.Descriptors(channel).verify()
+        steps.run([steps.Descriptors(channel)])
+        os.dup2(calls.CHANNEL, 800)
+        steps.run([steps.Channel(800)])
         assert report and ours
         os._exit(7)
 
@@ -144,9 +145,7 @@ def test_namespaces_are_noticed_when_missing() -> None:
     """Each namespace that is still the host's is named, and a root with files in it is not empty."""
     step = namespaces.Unshare(0, namespaces.links(), lambda: None)
 
-    assert in_child(step.verify) == (
-        "ConfinementError: namespaces: still the host's: user, pid, mount, net, ipc, uts"
-    )
+    assert in_child(step.verify) == ("ConfinementError: namespaces: still the host's: user, pid, mount, net, ipc, uts")
     assert "is not empty" in in_child(namespaces.EmptyRoot().verify)
     assert "machine's name" in in_child(namespaces.HostName().verify)
 
@@ -188,10 +187,12 @@ def test_stricter_limits_from_outside_stay() -> None:
 def test_plan_keeps_its_order() -> None:
     """Descriptors go first, no_new_privs before Landlock and filter, the filter last."""
     ground = plan.Ground(65533, 65533, 1, landlock=7, program=b"\0" * 8)
-    names = [step.name for step in plan.worker_plan(ground, Limits(), 9)]
+    both = (*plan.early_plan(ground, 9), *plan.late_plan(ground, Limits(), 9))
+    names = [step.name for step in both]
 
     assert names[0] == "descriptors" and names[-1] == "seccomp"
     assert names.index("no_new_privs") < names.index("landlock") < names.index("rlimits")
+    assert names.index("landlock") < names.index("channel") < names.index("rlimits")
     assert names.index("rlimits") < names.index("last descriptor")
 
 
@@ -199,6 +200,6 @@ def test_plan_is_printed_with_its_limits() -> None:
     """The printed plan numbers each step, shows the limits and lists the calls with reasons."""
     text = plan.example(Limits(memory_bytes=64 * MIB, cpu_s=3))
 
-    assert " 1. descriptors: close every descriptor but 3" in text
+    assert " 1. descriptors: close every descriptor but the line" in text
     assert "64 MiB of memory, 3 s of CPU" in text
     assert "EPERM for: openat" in text
