@@ -90,9 +90,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
                 entry = pwd.getpwnam(name)
             except KeyError:
                 if self.user:
-                    raise ConfigError(
-                        f"user: there is no user {name!r}; create it, or give a number"
-                    ) from None
+                    raise ConfigError(f"user: there is no user {name!r}; create it, or give a number") from None
                 return AGENT_ID, AGENT_ID
             uid, gid = entry.pw_uid, entry.pw_gid
         if uid == 0:
@@ -123,9 +121,7 @@ def load(path: Path | None, overrides: dict[str, Any]) -> Config:
         settings = loaded
     settings |= {key: value for key, value in overrides.items() if value is not None}
     if "policy" not in settings:
-        raise ConfigError(
-            "no policy: give --policy FILE (nothing runs on a vantage point without its host's policy)"
-        )
+        raise ConfigError("no policy: give --policy FILE (nothing runs on a vantage point without its host's policy)")
     try:
         config = msgspec.convert(settings, Config)
     except msgspec.ValidationError as error:

@@ -20,7 +20,7 @@ import datetime
 import hashlib
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
@@ -43,6 +43,10 @@ log = structlog.get_logger("onvp.runs")
 
 LAST_WORDS_S = 2.0
 """How long a worker that has said its last word is given to be reaped."""
+
+
+NARROWABLE = ("cpu_s", "wall_s", "memory_bytes", "output_bytes", "artifact_bytes", "calls")
+"""Limits that an offer may lower."""
 
 
 class Sink(Protocol):
@@ -94,7 +98,9 @@ class Runs:
             self._sink.append(offer.run, self._refused(offer, refusal))
             return
         self._sink.append(offer.run, link.State(state="accepted"))
-        run = _Run(offer, narrowed(self._site.policy.current.scripts, offer.limits))
+        policy = self._site.policy.current
+        assert policy is not None, "admitted without a policy"
+        run = _Run(offer, narrowed(policy.scripts, offer.limits))
         run.cancelled = asyncio.get_running_loop().create_future()
         self._runs[offer.run] = run
         run.task = asyncio.create_task(self._live(run), name=f"run {offer.run}")
@@ -117,36 +123,28 @@ class Runs:
 
     def _admit(self, offer: link.Offer) -> Refusal | None:
         site = self._site
-        now = datetime.datetime.now(datetime.UTC)
         if site.paused:
-            return Refusal(
-                code=Code.PAUSED,
-                sentence=f"the site host of {site.vp.name} has paused it",
-                rule="pause",
-                layer="host",
-                where=str(site.pause_file),
-            )
-        if site.trouble:
-            return Refusal(
-                code=Code.LEVEL, sentence=site.trouble, rule="scripts.level", layer="platform", where=""
-            )
-        refusal = site.policy.current.admits(offer.user, offer.role, now)
+            return _platform(Code.PAUSED, f"the site host of {site.vp.name} has paused it", "pause")
+        policy = site.policy.current
+        if policy is None or site.why_not():
+            return _platform(Code.LEVEL if site.trouble else Code.POLICY, site.why_not(), "site")
+        refusal = policy.admits(offer.user, offer.role, datetime.datetime.now(datetime.UTC))
         if refusal is not None:
             return refusal
-        limits = site.policy.current.scripts
+        limits = policy.scripts
         of_user = sum(run.offer.user == offer.user for run in self._runs.values())
-        for what, have, most in (
-            ("vp", len(self._runs), limits.concurrent_vp),
-            ("user", of_user, limits.concurrent_user),
+        for name, have, most, whose in (
+            ("concurrent_vp", len(self._runs), limits.concurrent_vp, "on this vantage point"),
+            ("concurrent_user", of_user, limits.concurrent_user, f"of {offer.user}"),
         ):
             if have >= most:
-                whose = "on this vantage point" if what == "vp" else f"of {offer.user}"
+                origin = limits.origins.get(name)
                 return Refusal(
                     code=Code.POLICY,
-                    sentence=f"{have} scripts {whose} run already; the policy allows {most}",
-                    rule=f"scripts.concurrent.{what}",
-                    layer="host",
-                    where=site.policy.current.where(f"scripts.concurrent.{what}"),
+                    sentence=f"{have} scripts {whose} run already; the policy allows {most} at a time",
+                    rule=origin.rule if origin else f"scripts.{name.replace('_', '.')}",
+                    layer=origin.layer if origin else "platform",
+                    where=origin.where if origin else "built in",
                 )
         return None
 
@@ -168,10 +166,8 @@ class Runs:
             end = await self._execute(run, tell)
         except (JailError, OSError) as error:
             log.error("run-not-started", run=offer.run, why=str(error))
-            end = link.End(
-                outcome=Outcome.LOST, code=Code.INTERNAL, reason=f"the run could not start: {error}"
-            )
-        except Exception as error:  # noqa: BLE001 - every run tells its end, also when we have a bug
+            end = link.End(outcome=Outcome.LOST, code=Code.INTERNAL, reason=f"the run could not start: {error}")
+        except Exception as error:
             log.exception("run-broken", run=offer.run)
             end = link.End(outcome=Outcome.LOST, code=Code.INTERNAL, reason=f"the agent failed: {error!r}")
         counters = {**end.counters, "wall_s": round(time.monotonic() - began, 6)}
@@ -186,8 +182,16 @@ class Runs:
         worker = await site.jail.spawn(
             Limits(memory_bytes=limits.memory_bytes, cpu_s=limits.cpu_s, wall_s=limits.wall_s)
         )
-        judge = Judge(site, offer.run, offer.user, offer.role)
-        session = Session(judge, Quota(output_bytes=limits.output_bytes, calls=limits.calls))
+        judge = Judge(
+            lambda: None if site.paused else site.policy.current,
+            site.ledger,
+            site.audit,
+            offer.run,
+            offer.user,
+            offer.role,
+        )
+        quota = Quota(limits.output_bytes, limits.artifact_bytes, limits.calls)
+        session = Session(judge, quota)
         ended: asyncio.Future[End | None] = asyncio.get_running_loop().create_future()
         connection = Connection(worker.socket, session, tell, ended.set_result, self._sink.room)
         prober = site.probers.open_session(connection)
@@ -265,9 +269,7 @@ def conclude(said: End | None, how: WorkerEnd, cancelled_by: str | None, limits:
     if said.code in {Code.POLICY, Code.BUDGET, Code.RATE}:
         return link.End(outcome=Outcome.REFUSED, code=said.code, reason=_last_line(said.error), **common)
     if said.code == Code.LIMIT:
-        reason = (
-            f"the script needed more memory than the {limits.memory_bytes >> 20} MiB that the policy allows"
-        )
+        reason = f"the script needed more memory than the {limits.memory_bytes >> 20} MiB that the policy allows"
         return link.End(outcome=Outcome.KILLED, code=said.code, limit="memory", reason=reason, **common)
     if said.code or said.status:
         reason = _last_line(said.error) or f"the script ended with status {said.status}"
@@ -276,9 +278,7 @@ def conclude(said: End | None, how: WorkerEnd, cancelled_by: str | None, limits:
 
 
 _LIMIT_SENTENCES = {
-    "cpu": lambda limits: (
-        f"the script used up the {limits.cpu_s:g} s of processor time that the policy allows"
-    ),
+    "cpu": lambda limits: f"the script used up the {limits.cpu_s:g} s of processor time that the policy allows",
     "wall": lambda limits: f"the script ran longer than the {limits.wall_s:g} s that the policy allows",
     "memory": lambda limits: (
         f"the script needed more memory than the {limits.memory_bytes >> 20} MiB that the policy allows"
@@ -295,9 +295,11 @@ def _died(how: WorkerEnd, limits: ScriptLimits) -> link.End:
         return link.End(outcome=Outcome.KILLED, code=Code.LIMIT, limit="system-call", reason=how.detail)
     if how.cause is Cause.LOST:
         return link.End(outcome=Outcome.LOST, code=Code.INTERNAL, reason=how.detail)
-    return link.End(
-        outcome=Outcome.KILLED, code=Code.INTERNAL, reason=f"the worker ended without a word: {how.detail}"
-    )
+    return link.End(outcome=Outcome.KILLED, code=Code.INTERNAL, reason=f"the worker ended without a word: {how.detail}")
+
+
+def _platform(code: Code, sentence: str, rule: str) -> Refusal:
+    return Refusal(code=code, sentence=sentence, rule=rule, layer="platform", where="")
 
 
 def narrowed(limits: ScriptLimits, asked: dict[str, float]) -> ScriptLimits:
@@ -305,9 +307,9 @@ def narrowed(limits: ScriptLimits, asked: dict[str, float]) -> ScriptLimits:
     lower = {
         name: type(getattr(limits, name))(min(getattr(limits, name), value))
         for name, value in asked.items()
-        if name in {"cpu_s", "wall_s", "memory_bytes", "output_bytes", "calls"} and value > 0
+        if name in NARROWABLE and value > 0
     }
-    return replace(limits, **lower)
+    return msgspec.structs.replace(limits, **lower)
 
 
 def _with(end: link.End, **fields: Any) -> link.End:

@@ -1,8 +1,8 @@
 """The zygote that is ready for the next run, replaced before it grows old and after it died.
 
-A zygote's workers share its address layout, so after `FORKS` of them a fresh one is started beside it, and the
-old one goes when its last worker has. One that dies takes its workers along (they are told as lost); the
-next spawn waits for its successor.
+A zygote's workers share its address layout, so after `FORKS` of them a fresh one is started beside it, and
+the old one goes when its last worker has. One that dies takes its workers along (they are told as lost);
+the next spawn waits for its successor.
 """
 
 import asyncio
@@ -73,9 +73,16 @@ class Warm:
                     self._client = None
         raise ZygoteGone(f"no zygote could be kept alive in {START_TRIES} attempts; see the log")
 
-    async def selftest(self) -> Worker:
-        """A worker that tries what no worker may do, and says what it could."""
-        return await (await self._at_hand()).spawn(Limits(), entry="selftest")
+    @property
+    def client(self) -> JailClient:
+        """The client to the zygote at hand.
+
+        Raises:
+            ZygoteGone: there is none.
+        """
+        if self._client is None:
+            raise ZygoteGone("the zygote is gone")
+        return self._client
 
     def close(self) -> None:
         """Let the zygotes go, and their workers with them."""

@@ -244,9 +244,7 @@ class Connection:
         self._unsent += frame
         if len(self._unsent) > UNREAD_LIMIT_BYTES:
             limit = UNREAD_LIMIT_BYTES >> 20
-            self._finish(
-                End(Code.LIMIT, f"the script left more than {limit} MiB of answers unread", limit="unread")
-            )
+            self._finish(End(Code.LIMIT, f"the script left more than {limit} MiB of answers unread", limit="unread"))
 
     def _writable(self) -> None:
         try:

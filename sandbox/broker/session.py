@@ -98,11 +98,13 @@ class Quota:
     """What one run may deliver and ask for.
 
     Attributes:
-        output_bytes: text, results, artifacts and measurements together.
+        output_bytes: text and results together.
+        artifact_bytes: artifacts and measurements together.
         calls: how many submits; 0 for no limit.
     """
 
     output_bytes: int
+    artifact_bytes: int
     calls: int = 0
 
 
@@ -127,6 +129,7 @@ class Counters:
     failed: int = 0
     packets: int = 0
     output_bytes: int = 0
+    artifact_bytes: int = 0
     emitted: int = 0
     delayed_s: float = 0.0
 
@@ -220,9 +223,7 @@ class Session:
         if self.ended or entry is None or (entry.sync and not entry.verdict.clamps):
             return []
         verdict = entry.verdict
-        accepted = calls.Accepted(
-            task=task, clamps=list(verdict.clamps), delayed_s=verdict.delay_s, prober=prober
-        )
+        accepted = calls.Accepted(task=task, clamps=list(verdict.clamps), delayed_s=verdict.delay_s, prober=prober)
         return [Send(accepted)]
 
     def take_inexpressible(self, task: int, sentence: str, now: float) -> list[Effect]:
@@ -265,6 +266,7 @@ class Session:
         """What is left of budgets and quotas, by name."""
         left = self.judge.left()
         left["script.output_bytes"] = max(0, self.quota.output_bytes - self.counters.output_bytes)
+        left["script.artifact_bytes"] = max(0, self.quota.artifact_bytes - self.counters.artifact_bytes)
         if self.quota.calls:
             left["script.calls"] = max(0, self.quota.calls - self.counters.calls)
         return left
@@ -302,11 +304,7 @@ class Session:
             self.counters.clamped += 1
             if self._may_tell():
                 effects.append(
-                    Tell(
-                        link.Clamped(
-                            primitive=action.primitive, target=_target(action), clamps=list(verdict.clamps)
-                        )
-                    )
+                    Tell(link.Clamped(primitive=action.primitive, target=_target(action), clamps=list(verdict.clamps)))
                 )
         if verdict.delay_s > 0 or self._probing >= OUTSTANDING_LIMIT or self._held:
             heapq.heappush(self._held, (now + verdict.delay_s, message.task))
@@ -390,20 +388,23 @@ class Session:
             return [self._breach(f"an artifact cannot be named {name[:200]!r}")]
         self._artifacts.add(name)
         if len(self._artifacts) > ARTIFACTS_LIMIT:
-            return [
-                End(Code.LIMIT, f"the run wrote more than {ARTIFACTS_LIMIT} artifacts", limit="artifacts")
-            ]
+            return [End(Code.LIMIT, f"the run wrote more than {ARTIFACTS_LIMIT} artifacts", limit="artifacts")]
         artifact = link.Artifact(name=name, data=message.data, last=message.last, truncate=message.truncate)
         return self._deliver(len(message.data), Tell(artifact))
 
     def _deliver(self, size: int, tell: Tell) -> list[Effect]:
-        self.counters.output_bytes += size
-        if self.counters.output_bytes <= self.quota.output_bytes:
+        """Count what is delivered against its quota; what passes the limit ends the run."""
+        counters, quota = self.counters, self.quota
+        if isinstance(tell.body, link.Output | link.Result):
+            counters.output_bytes += size
+            name, used, most = "output", counters.output_bytes, quota.output_bytes
+        else:
+            counters.artifact_bytes += size
+            name, used, most = "artifacts", counters.artifact_bytes, quota.artifact_bytes
+        if used <= most:
             return [tell]
         end = End(
-            Code.LIMIT,
-            f"the run delivered more than {self.quota.output_bytes} bytes of output",
-            limit="output",
+            Code.LIMIT, f"the run delivered more than the {most} bytes of {name} that the policy allows", limit=name
         )
         # Text is cut at the limit, so that it can be delivered; anything else would be over it.
         return [tell, end] if isinstance(tell.body, link.Output) else [end]

@@ -62,6 +62,10 @@ class Shelf:
         self._send(calls.Write(name=name, data=b"", truncate=kind != "a"))
         return ArtifactFile(name, self._send, text, self._open.discard)
 
+    def open_binary(self, file: str, mode: str) -> Any:
+        """`open` for code that wants a binary file object."""
+        return self.open(file, mode)
+
     def _read(self, name: str) -> bytes:
         try:
             return self._inputs[name]

@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
+from onvp.native.files import ScamperFile
 from onvp.sandbox.wire import calls
 from onvp.sandbox.worker.facade import plain
 from onvp.sandbox.worker.facade.errors import ScamperInstError
@@ -55,7 +56,7 @@ class ScamperVp:
     tags = property(lambda self: set(self._info.tags), doc="Tags, as a set of str.")
 
     def __str__(self) -> str:
-        return self.name
+        return str(self.name)
 
     def __repr__(self) -> str:
         return f"<ScamperVp {self.name}>"
@@ -74,12 +75,12 @@ class ScamperInst:
         "_ctrl",
         "_done",
         "_eof",
+        "_meta",
         "_more",
         "_removed",
         "_resultc",
         "_said_eof",
         "_taskc",
-        "_unsaid",
         "_vp",
     )
 
@@ -89,7 +90,7 @@ class ScamperInst:
         self._taskc = 0
         self._resultc = 0
         self._more = 1
-        self._unsaid = 0
+        self._meta = 0
         self._done = False
         self._eof = False
         self._said_eof = False
@@ -118,14 +119,14 @@ class ScamperInst:
         """Was ``done`` called?"""
         if self._removed:
             raise ValueError("ScamperInst removed from ctrl")
-        return self._done
+        return bool(self._done)
 
     def is_eof(self) -> bool:
         """Has the instance ended?"""
-        return self._eof
+        return bool(self._eof)
 
     def __str__(self) -> str:
-        return self.name
+        return str(self.name)
 
     def __repr__(self) -> str:
         return f"<ScamperInst {self.name}>"
@@ -160,7 +161,6 @@ class ScamperCtrl(Primitives):
 
     _hub: ClassVar[Hub]
     _vps: ClassVar[list[ScamperVp]]
-    _file_class: ClassVar[type]
 
     def __init__(
         self,
@@ -175,7 +175,7 @@ class ScamperCtrl(Primitives):
         outfile: Any = None,
     ) -> None:
         if outfile is not None:
-            if not isinstance(outfile, self._file_class):
+            if not isinstance(outfile, ScamperFile):
                 raise ValueError("outfile not ScamperFile")
             if not outfile.is_write():
                 raise RuntimeError("outfile not opened in write mode")
@@ -418,11 +418,10 @@ class ScamperCtrl(Primitives):
         pending.inst._taskc -= 1
         self._exceptions.append(error)
 
-    def _take_meta(self, index: int, record: Any) -> None:
+    def _take_meta(self, index: int) -> None:
         for inst in self._insts:
             if inst._vp._index == index and not inst._eof:
-                self._record(record)
-                self._push(inst, record)
+                self._queue_meta(inst)
 
     def _take_gone(self, index: int, _reason: str) -> None:
         for inst in self._insts:
@@ -438,10 +437,15 @@ class ScamperCtrl(Primitives):
         self._touched = True
         inst = ScamperInst(self, vp)
         self._insts.append(inst)
-        for record in self._hub.meta(vp._index):
-            self._record(record)
-            self._push(inst, record)
+        self._queue_meta(inst)
         return inst
+
+    def _queue_meta(self, inst: ScamperInst) -> None:
+        """Queue the list and cycle records that this instance object has not had yet."""
+        for thing in self._hub.meta(inst._vp._index, inst)[inst._meta :]:
+            inst._meta += 1
+            self._record(thing)
+            self._push(inst, thing)
 
     def _attach_default(self) -> None:
         if not self._touched:
@@ -522,8 +526,7 @@ def _upper(value: str | None) -> str | None:
     return None if value is None else value.upper()
 
 
-def bind(hub: Hub, file_class: type) -> None:
+def bind(hub: Hub) -> None:
     """Tie the classes of this module to the one hub of this process."""
     ScamperCtrl._hub = hub
     ScamperCtrl._vps = [ScamperVp(index, info) for index, info in enumerate(hub.instances)]
-    ScamperCtrl._file_class = file_class

@@ -10,7 +10,8 @@ that asked. Script code (callbacks) never runs here; the control object runs it 
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from onvp import native
+from onvp.native import _warts
+from onvp.native.errors import WartsError
 from onvp.sandbox.wire import calls
 from onvp.sandbox.worker.client import Client
 from onvp.sandbox.worker.facade import errors
@@ -21,7 +22,7 @@ class Owner(Protocol):
 
     def _take_result(self, pending: "Pending", result: Any) -> None: ...
     def _take_failure(self, pending: "Pending", error: Exception) -> None: ...
-    def _take_meta(self, index: int, record: Any) -> None: ...
+    def _take_meta(self, index: int) -> None: ...
     def _take_gone(self, index: int, reason: str) -> None: ...
 
 
@@ -50,8 +51,9 @@ class Hub:
         self.clamps: list[calls.Clamp] = []
         self._pending: dict[int, Pending] = {}
         self._owners: list[Owner] = []
-        self._decoders: dict[tuple[int, int], native.Decoder] = {}
-        self._meta: dict[int, list[Any]] = {}
+        self._decoders: dict[tuple[int, Any], _warts.Decoder] = {}
+        self._opening: dict[int, list[bytes]] = {}  # by connection: its list and cycle records
+        self._first: dict[int, int] = {}  # by instance: its first connection
         self._budgets: dict[int, dict[str, float]] = {}
         self._gone: dict[int, str] = {}
         client.subscriber = self.take
@@ -60,9 +62,11 @@ class Hub:
         """A control object that wants to hear of instances."""
         self._owners.append(owner)
 
-    def meta(self, index: int) -> list[Any]:
-        """The list and cycle records that an instance began with."""
-        return self._meta.get(index, [])
+    def meta(self, index: int, inst: Any) -> list[Any]:
+        """The list and cycle that an instance began with."""
+        decoder = _warts.Decoder(inst)
+        records = self._opening.get(self._first.get(index, -1), [])
+        return [thing for thing in map(decoder.feed_record, records) if thing is not None]
 
     def gone(self, index: int) -> str | None:
         """Why an instance has ended, or None."""
@@ -136,16 +140,12 @@ class Hub:
             self.clamps.extend(message.clamps)
 
     def _take_meta(self, message: calls.Record) -> None:
-        try:
-            record = self._decoder(message, None).feed_record(message.data)
-        except native.WartsError:
-            return  # the results of this connection will say what is wrong with it
-        if record is None or message.connection != self._first_connection(message.instance):
-            # Later connections of an instance are our own doing; a script sees one list and one cycle.
-            return
-        self._meta.setdefault(message.instance, []).append(record)
-        for owner in self._owners:
-            owner._take_meta(message.instance, record)
+        connection = message.connection
+        self._opening.setdefault(connection, []).append(message.data)
+        # Later connections of an instance are our own doing; a script sees one list and one cycle.
+        if connection == self._first.setdefault(message.instance, connection):
+            for owner in self._owners:
+                owner._take_meta(message.instance)
 
     def _take_record(self, message: calls.Record) -> None:
         pending = self._pending.pop(message.task, None)
@@ -153,8 +153,8 @@ class Hub:
             return
         pending.accepted = True
         try:
-            result = self._decoder(message, pending.inst).feed_record(message.data)
-        except native.WartsError as error:
+            result = self._decoder(message.connection, pending.inst).feed_record(message.data)
+        except WartsError as error:
             self._end(pending, errors.ScamperInstError(f"could not read the result: {error}", pending.inst))
             return
         pending.result = result
@@ -170,13 +170,11 @@ class Hub:
         if pending.accepted:
             pending.owner._take_failure(pending, error)
 
-    def _decoder(self, message: calls.Record, inst: Any) -> native.Decoder:
-        key = (message.instance, message.connection)
-        decoder = self._decoders.get(key)
+    def _decoder(self, connection: int, inst: Any) -> _warts.Decoder:
+        """The decoder of one connection's records for one instance object."""
+        decoder = self._decoders.get((connection, inst))
         if decoder is None:
-            decoder = self._decoders[key] = native.Decoder()
-        decoder.inst = inst
+            decoder = self._decoders[connection, inst] = _warts.Decoder(inst)
+            for record in self._opening.get(connection, []):
+                decoder.feed_record(record)
         return decoder
-
-    def _first_connection(self, instance: int) -> int:
-        return min(connection for index, connection in self._decoders if index == instance)

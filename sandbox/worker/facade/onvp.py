@@ -11,7 +11,7 @@ import json
 import time
 from typing import Any
 
-from onvp import native
+from onvp.native import _warts
 from onvp.sandbox.wire import calls
 from onvp.sandbox.worker.artifacts import Shelf
 from onvp.sandbox.worker.client import Client
@@ -59,7 +59,7 @@ class Vp:
 def to_json(value: Any) -> Any:
     """What JSON has no word for, in JSON's words: the ``default`` of emitted objects."""
     match value:
-        case native.ScamperAddr() | ipaddress.IPv4Address() | ipaddress.IPv6Address():
+        case _warts.ScamperAddr() | ipaddress.IPv4Address() | ipaddress.IPv6Address():
             return str(value)
         case ipaddress.IPv4Network() | ipaddress.IPv6Network():
             return str(value)
@@ -79,8 +79,9 @@ def to_json(value: Any) -> Any:
             text = getattr(value, "to_json", None)
             if callable(text):
                 return json.loads(text() or "null")
+    kind = type(value).__name__
     raise TypeError(
-        f"onvp.emit cannot turn {type(value).__name__} into JSON: give it dicts, lists, str, numbers, addresses or times"
+        f"onvp.emit cannot turn {kind} into JSON: give it dicts, lists, str, numbers, addresses or times"
     )
 
 

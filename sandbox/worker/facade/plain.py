@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from onvp import native
+from onvp.native import _warts
 
 MICROSECONDS = 1_000_000
 
@@ -58,7 +58,7 @@ def address(name: str, value: Any) -> str:
     """An address as text: from a str, a ScamperAddr or an `ipaddress` address."""
     if isinstance(value, str):
         return text(name, value)
-    if isinstance(value, native.ScamperAddr):
+    if isinstance(value, _warts.ScamperAddr):
         return str(value)
     if isinstance(value, ipaddress.IPv4Address | ipaddress.IPv6Address):
         return str(ipaddress.ip_address(value.packed))
@@ -133,7 +133,7 @@ def timestamps(name: str, value: Any) -> str | list[str]:
 
 def probedef(name: str, value: Any) -> dict[str, Any]:
     """A ScamperDealiasProbedef as a map of what is set."""
-    if not isinstance(value, native.ScamperDealiasProbedef):
+    if not isinstance(value, _warts.ScamperDealiasProbedef):
         raise TypeError(f"{name} must be a ScamperDealiasProbedef, not {_kind(value)}")
     flags = {
         "-P": "method",
@@ -154,7 +154,7 @@ def probedef(name: str, value: Any) -> dict[str, Any]:
 
 def midar_round(name: str, value: Any) -> dict[str, int]:
     """A ScamperDealiasMidardiscRound as a map."""
-    if not isinstance(value, native.ScamperDealiasMidardiscRound):
+    if not isinstance(value, _warts.ScamperDealiasMidardiscRound):
         raise TypeError(f"{name} must be a ScamperDealiasMidardiscRound, not {_kind(value)}")
     start, begin, end = str(value).split(":")
     seconds, _, micros = start.partition(".")

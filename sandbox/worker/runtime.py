@@ -1,0 +1,86 @@
+"""One script's life inside the worker: its globals, its output, and how it ended.
+
+Theory of operation
+-------------------
+`execute` compiles the source, builds the names that the script sees, runs it, and gives the worker's last
+word. Whatever leaves the script is turned into that word in here, inside the walls and under the run's
+limits: a traceback may call the script's own ``__repr__``.
+"""
+
+from onvp.sandbox.lang import environment, report
+from onvp.sandbox.lang.check import ScriptRefused, compile_script
+from onvp.sandbox.wire import calls
+from onvp.sandbox.wire.errors import Code
+from onvp.sandbox.worker.artifacts import Shelf
+from onvp.sandbox.worker.client import Client
+from onvp.sandbox.worker.facade import onvp, scamper
+from onvp.sandbox.worker.facade.errors import Refused
+from onvp.sandbox.worker.facade.hub import Hub
+from onvp.sandbox.worker.streams import Stream
+
+ERROR_LIMIT_CHARACTERS = 16 << 10
+
+
+def execute(client: Client, job: calls.Job) -> calls.Finished:
+    """Run a job's script to its end.
+
+    Raises:
+        BrokerLost: nobody listens any more.
+    """
+    try:
+        code = compile_script(job.source, job.filename, guards=job.guards)
+    except ScriptRefused as refused:
+        problems = [calls.Problem(p.line, p.column, p.message) for p in refused.problems]
+        client.send(calls.Refusals(problems=problems))
+        return calls.Finished(status=1, error=str(refused)[:ERROR_LIMIT_CHARACTERS], code=Code.LANGUAGE)
+    out, err = Stream(client.send, err=False), Stream(client.send, err=True)
+    shelf = Shelf(client.send, job.inputs)
+    hub = Hub(client, job.instances)
+    facades = {"scamper": scamper.exported(hub, shelf), "onvp": onvp.exported(client, hub, shelf)}
+    names = environment.build(
+        argv=[job.filename, *job.args],
+        stdout=out,
+        stderr=err,
+        open=shelf.open,
+        facades=facades,
+        modules=job.modules,
+        guards=job.guards,
+    )
+    client.send(calls.Started())
+    try:
+        ending = _run(code, names, job, err)
+    finally:
+        out.flush()
+        err.flush()
+    return ending
+
+
+def _run(code: object, names: dict[str, object], job: calls.Job, err: Stream) -> calls.Finished:
+    try:
+        exec(code, names)  # type: ignore[call-overload]  # noqa: S102 - this process exists to do this
+    except SystemExit as leaving:
+        return _left(leaving.code, err)
+    except MemoryError:
+        return calls.Finished(status=1, error="MemoryError: out of memory", code=Code.LIMIT)
+    except Exception as error:  # noqa: BLE001 - the script's own, reported to its author
+        text = report.format_exception(error, job.source, job.filename)[-ERROR_LIMIT_CHARACTERS:]
+        err.write(text if text.endswith("\n") else text + "\n")
+        return calls.Finished(status=1, error=text, code=_code(error))
+    return calls.Finished(status=0)
+
+
+def _left(status: object, err: Stream) -> calls.Finished:
+    """What ``sys.exit(status)`` means."""
+    if status is None:
+        return calls.Finished(status=0)
+    if isinstance(status, int):
+        return calls.Finished(status=int(status) & 0xFF)
+    text = str(status)[:ERROR_LIMIT_CHARACTERS]
+    err.write(f"{text}\n")
+    return calls.Finished(status=1, error=text)
+
+
+def _code(error: Exception) -> str:
+    if isinstance(error, Refused) and error.code in {Code.POLICY, Code.BUDGET, Code.RATE}:
+        return error.code
+    return Code.SCRIPT_ERROR
