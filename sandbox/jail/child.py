@@ -49,7 +49,7 @@ def live(ground: Ground, line: int, entries: Mapping[str, Entry], warm: Callable
         steps.run(early_plan(ground, line))
         gc.enable()
         if warm and (ground.trial or not select.select([CHANNEL], [], [], 0)[0]):
-            warm()
+            warm_up(warm)
         assignment, channel = await_assignment()
         steps.run(late_plan(ground, assignment.limits, channel))
     except BaseException as error:  # noqa: BLE001 - whatever it is, this process must not go on
@@ -67,6 +67,14 @@ def live(ground: Ground, line: int, entries: Mapping[str, Entry], warm: Callable
         status = EXIT_CRASHED
     finally:
         os._exit(status)
+
+
+def warm_up(warm: Callable[[], object]) -> None:
+    """Touch what a script will need; an error is our bug, and the trial worker finds it at the start."""
+    try:
+        warm()
+    except Exception as error:
+        raise ConfinementError("warm up", f"{type(error).__name__}: {error}") from error
 
 
 def await_assignment() -> tuple[messages.Fork, int]:

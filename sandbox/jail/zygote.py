@@ -32,7 +32,7 @@ from typing import NoReturn
 
 from onvp.sandbox.jail import _confine, child, filter, messages, namespaces, selftest, steps
 from onvp.sandbox.jail.errors import ConfinementError
-from onvp.sandbox.jail.levels import NAMESPACES, Layer, LevelReport, judge
+from onvp.sandbox.jail.levels import NAMESPACES, NEEDED, Layer, Level, LevelReport, judge
 from onvp.sandbox.jail.limits import EXIT_UNCONFINED, Limits
 from onvp.sandbox.jail.plan import Ground, early_plan, late_plan
 from onvp.sandbox.jail.server import Server, failures
@@ -151,8 +151,10 @@ def survey(ground: Ground, warm: Warm, reports: int) -> tuple[Ground, list[Layer
             ground = replace(ground, landlock=0)
         elif name == "seccomp" and ground.program:
             ground = replace(ground, program=b"")
-        else:
+        elif name in NEEDED[Level.STANDARD]:
             break
+        else:
+            raise ConfinementError(name, problem)
     else:
         for step in (*early_plan(ground, filter.CHANNEL), *late_plan(ground, Limits(), filter.CHANNEL)):
             layers[step.name] = Layer(step.name, True, step.describe())

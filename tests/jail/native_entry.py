@@ -84,6 +84,13 @@ def fails_to_load() -> None:
     raise RuntimeError("the modules are not there")
 
 
+def warm_for_long() -> None:
+    """Use more CPU time than the test's limit."""
+    end = time.process_time() + 0.3
+    while time.process_time() < end:
+        pass
+
+
 def memory_hog(_channel: int) -> int:
     """Raise MemoryError out of the entry point."""
     raise MemoryError

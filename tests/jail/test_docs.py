@@ -20,7 +20,7 @@ def test_every_allowed_call_is_explained() -> None:
 
 def test_every_soft_denial_is_named() -> None:
     """The page names every call that answers EPERM."""
-    sentence = PAGE.split("These answer EPERM", 1)[1].split("\n", 1)[0]
+    sentence = PAGE.split("These answer EPERM", 1)[1].split("\n\n", 1)[0]
 
     assert re.findall(r"`(\w+)`", sentence) == list(calls.DENIED_SOFTLY)
 

@@ -9,16 +9,19 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from onvp.sandbox.jail.errors import LevelTooLow, ZygoteGone
 from onvp.sandbox.jail.levels import Level
 from onvp.sandbox.jail.limits import MIB, Limits
 from onvp.sandbox.jail.messages import Configure, Switch
+from onvp.sandbox.jail.server import RESERVE
 from onvp.sandbox.jail.spawn import Cause, End, Jail, JailClient, Worker, start_zygote
-from tests.jail.cell import Cell, children, live, native, read_all
+from tests.jail.cell import Cell, children, live, native, read_all, zygote_of
 
 
 def test_exit_status_is_reported(cell: Cell) -> None:
@@ -163,6 +166,44 @@ def test_start_gives_up_when_the_preload_fails() -> None:
 
     with pytest.raises(ZygoteGone, match="the modules are not there"):
         asyncio.run(jail.start())
+
+
+def test_start_gives_up_when_the_warming_fails() -> None:
+    """A zygote whose children cannot warm up says so at the start."""
+    jail = native()
+    jail.config = msgspec.structs.replace(jail.config, warm="tests.jail.native_entry:fails_to_load")
+
+    with pytest.raises(ZygoteGone, match="warm up: RuntimeError: the modules are not there"):
+        asyncio.run(jail.start())
+
+
+def test_warming_is_not_charged() -> None:
+    """The CPU time that a child used before it was given to a run does not count for the run."""
+    jail = native()
+    jail.config = msgspec.structs.replace(jail.config, warm="tests.jail.native_entry:warm_for_long")
+    cell = Cell(jail)
+    zygote = zygote_of(cell)
+    deadline = time.monotonic() + 30
+    while [time.clock_gettime(~pid << 3 | 2) > 0.3 for pid in children(zygote)] != [True] * RESERVE:
+        assert time.monotonic() < deadline, "the reserve was not warmed"
+        cell.loop.run_until_complete(asyncio.sleep(0.01))
+    life = cell.run("say('within the limit')", Limits(cpu_s=0.2))
+    cell.close()
+
+    assert (life.text, life.end.status) == ("within the limit\n", 0)
+    assert life.end.cpu_s < 0.2
+
+
+def test_dead_reserve_is_replaced(cell: Cell) -> None:
+    """When the waiting children are killed from outside, the next worker is another child and lives."""
+    zygote = zygote_of(cell)
+    for _ in range(3):
+        for pid in children(zygote):
+            handle = os.pidfd_open(pid)
+            os.kill(pid, signal.SIGKILL)
+            select.select([handle], [], [])
+            os.close(handle)
+        assert cell.run("say('alive')").text == "alive\n"
 
 
 @pytest.mark.parametrize(

@@ -70,9 +70,7 @@ def test_no_descriptor_but_the_channel(cell: Cell) -> None:
 
 def test_no_environment_and_no_arguments(cell: Cell) -> None:
     """Environment and arguments are empty, for Python and for the C library."""
-    life = cell.run(
-        "libc.getenv.restype = ctypes.c_char_p; say((dict(os.environ), sys.argv, libc.getenv(b'PATH')))"
-    )
+    life = cell.run("libc.getenv.restype = ctypes.c_char_p; say((dict(os.environ), sys.argv, libc.getenv(b'PATH')))")
 
     assert life.lines == ["({}, [''], None)"]
 
