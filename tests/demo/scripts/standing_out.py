@@ -27,6 +27,4 @@ print(
 
 trace = ctrl.do_trace(slowest, wait_timeout=1, method="icmp-paris", sync=True)
 path = [str(hop.src) if hop else "*" for hop in trace.hops()]
-onvp.emit(
-    target=slowest, rtt_ms=round(rtts[slowest], 1), over_median_ms=round(rtts[slowest] - middle, 1), path=path
-)
+onvp.emit(target=slowest, rtt_ms=round(rtts[slowest], 1), over_median_ms=round(rtts[slowest] - middle, 1), path=path)
