@@ -390,12 +390,13 @@ class Keeper:
                 process.kill()
                 process.wait()
         for kept in self._kept.values():
-            folder = Path(kept.service.folder)
-            # Only what is empty goes: a folder that somebody else uses stays.
-            with contextlib.suppress(OSError):
-                kept.service.path.unlink(missing_ok=True)
-                folder.rmdir()
-                folder.parent.rmdir()
+            # Only what we made goes, and only when it is empty: what somebody else uses stays.
+            if kept.since and not listens(kept.service.path):
+                folder = Path(kept.service.folder)
+                with contextlib.suppress(OSError):
+                    kept.service.path.unlink(missing_ok=True)
+                    folder.rmdir()
+                    folder.parent.rmdir()
 
 
 def prepare_folder(service: Service) -> None:
