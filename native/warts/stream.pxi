@@ -32,16 +32,30 @@ cdef object decode_body(Tables t, int kind, bytes data, Py_ssize_t start, Py_ssi
     c.end = length
     c.base = base
     c.tables = t
-    if kind == 15:
-        result = read_http(c)
-    elif kind == 16:
-        result = read_udpprobe(c)
-    elif kind == 7:
+    if kind == 7:
         result = read_ping(c)
     elif kind == 6:
         result = read_trace(c)
     elif kind == 14:
         result = read_host(c)
+    elif kind == 8:
+        result = read_tracelb(c)
+    elif kind == 9:
+        result = read_dealias(c)
+    elif kind == 10:
+        result = read_neighbourdisc(c)
+    elif kind == 11:
+        result = read_tbit(c)
+    elif kind == 12:
+        result = read_sting(c)
+    elif kind == 13:
+        result = read_sniff(c)
+    elif kind == 15:
+        result = read_http(c)
+    elif kind == 16:
+        result = read_udpprobe(c)
+    elif kind == 17:
+        result = read_owamp(c)
     elif kind == KIND_LIST:
         return read_list(c)
     elif kind == KIND_CYCLE_START or kind == KIND_CYCLE_DEF:

@@ -286,9 +286,7 @@ cdef ScamperUdpprobe read_udpprobe(Cursor c):
 
 cdef dict json_udpprobe_reply(Stamp sent, ScamperUdpprobeReply reply):
     cdef dict out = {"rx": json_time(reply.received)}
-    cdef object usec = usec_between(sent, reply.received)
-    # A reply before its probe (a clock set back) is written as upstream does: as unsigned seconds.
-    out["rtt"] = {"sec": (usec // 1000000) & 0xFFFFFFFF, "usec": usec % 1000000}
+    out["rtt"] = json_between(sent, reply.received)
     out["len"] = reply.length
     if reply.data:
         out["data"] = reply.data.hex()

@@ -79,8 +79,17 @@ cdef dict json_time(Stamp t):
 
 
 cdef double json_ms(int64_t usec) noexcept:
-    """Milliseconds with three digits, of a count of microseconds."""
-    return <double>usec / 1000.0
+    """Milliseconds with three digits, of a count of microseconds (which upstream keeps in 32 bits)."""
+    return <double>(<uint32_t>usec) / 1000.0
+
+
+cdef dict json_between(Stamp a, Stamp b):
+    """The time between two moments as upstream subtracts them: one borrow, and unsigned 32-bit numbers."""
+    cdef int64_t sec = <int64_t>b.sec - a.sec, usec = <int64_t>b.usec - a.usec
+    if usec < 0:
+        sec -= 1
+        usec += 1000000
+    return {"sec": <uint32_t>sec, "usec": <uint32_t>usec}
 
 
 cdef str json_done(object value):

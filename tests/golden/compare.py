@@ -140,7 +140,6 @@ def _compare_json(out: Outcome, objects: list[Any], lines: list[str]) -> None:
 def _stopper(objects: list[Any]) -> bool:
     """A record at which sc_warts2json ends."""
     return any(
-        isinstance(item, getattr(_warts, "ScamperDealias", ()))
-        and (item.is_midarest() or item.is_midardisc())
+        isinstance(item, getattr(_warts, "ScamperDealias", ())) and (item.is_midarest() or item.is_midardisc())
         for item in objects
     )

@@ -103,8 +103,7 @@ def _describe_object(value: Any) -> dict[str, Any]:
         out["links()"] = [f"{_node(link.near)}>{_node(link.far)}" for link in value.links()]
     if name == "TracelbLink":
         out["near"] = _node(value.near)
-        if value.far is not None:
-            out["far"] = _node(value.far)
+        out["far"] = _node(value.far)
         probesets = (value.probeset(i) for i in range(value.length))
         out["probesets"] = [describe(item) for item in probesets]
     if name == "Trace" and value.stop_hop != value.hop_count:
@@ -115,9 +114,9 @@ def _describe_object(value: Any) -> dict[str, Any]:
     return out
 
 
-def _node(node: Any) -> str:
+def _node(node: Any) -> str | None:
     """A node of a tracelb in short."""
-    return "*" if node is None or node.src is None else str(node.src)
+    return None if node is None or node.src is None else str(node.src)
 
 
 def _number_probedefs(value: Any, out: dict[str, Any]) -> None:

@@ -90,5 +90,16 @@ QUIRKS = (
         lambda ours, theirs: isinstance(ours, str) and ours.lower() == theirs,
         "the module of 20260420 lower-cases header values",
     ),
+    Quirk(
+        "json",
+        "lines",
+        lambda ours, theirs: ours[1] and ours[0] > theirs,
+        "sc_warts2json ends at a midarest or midardisc record",
+    ),
+    *(
+        Quirk("attrs", f"{kind}.{name}", _absent, "upstream's module shows nothing of this type")
+        for kind in ("Neighbourdisc", "Sting")
+        for name in ("cycle", "list", "start", "userid", "errmsg")
+    ),
     *(Quirk("attrs", name, _absent, "not in the module of 20260420") for name in NEWER),
 )

@@ -27,9 +27,7 @@ def test_round_trip(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> N
     assert (made.is_ipv4(), made.is_ipv6()) == (address.version == 4, address.version == 6)
 
 
-@pytest.mark.parametrize(
-    "wrong", ["localhost", "", "192.0.2.1\0", "192.0.2.256", "::g", "é", 5, None, bytearray(4)]
-)
+@pytest.mark.parametrize("wrong", ["localhost", "", "192.0.2.1\0", "192.0.2.256", "::g", "é", 5, None, bytearray(4)])
 def test_no_address(wrong: object) -> None:
     """What is no numeric address is a ValueError, and nothing is resolved."""
     with pytest.raises(ValueError, match="invalid address"):
