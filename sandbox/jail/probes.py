@@ -96,7 +96,9 @@ def seccomp() -> list[Finding]:
     try:
         unknown = [n for n, a in _ACTIONS.items() if not _confine.seccomp_action_available(a)]
         here = filter.here()
-    except (OSError, NotImplementedError) as error:
+    except NotImplementedError as error:
+        return [Finding("seccomp", "missing", explain(error), "scripts run on 64-bit x86 and ARM only")]
+    except OSError as error:
         return [Finding("seccomp", "missing", explain(error), "needs a kernel with CONFIG_SECCOMP_FILTER")]
     if unknown:
         problem = f"unknown answers: {', '.join(unknown)}"

@@ -35,6 +35,10 @@ from onvp.sandbox.jail.messages import Configure
 _ENVIRONMENT: Final = {"TZ": "UTC", "LC_ALL": "C.UTF-8"}
 
 
+START_S: Final = 60  # to load everything, on a slow machine
+ANSWER_S: Final = 30  # to hand out one worker, on a busy one
+
+
 class Cause(enum.StrEnum):
     """Why a worker ended."""
 
@@ -195,7 +199,12 @@ class JailClient:
         self._ready = loop.create_future()
         loop.add_reader(self._control, self._receive)
         self._send(config)
-        self.report = report = await self._ready
+        try:
+            async with asyncio.timeout(START_S):
+                self.report = report = await self._ready
+        except TimeoutError:
+            self._lose(f"the zygote was not ready within {START_S} s")
+            raise ZygoteGone(self._gone) from None
         if report.level < config.least:
             self.close()
             raise LevelTooLow(str(report.level), str(config.least), report.why_not_higher)
@@ -220,7 +229,10 @@ class JailClient:
         self.workers[worker.number] = worker
         self._send(messages.Fork(worker.number, limits, entry), theirs.detach())
         try:
-            await worker._started
+            async with asyncio.timeout(ANSWER_S):
+                await worker._started
+        except TimeoutError:
+            self._lose(f"the zygote did not answer within {ANSWER_S} s")
         except asyncio.CancelledError:
             worker.kill("the start was cancelled")
             ours.close()

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from onvp.sandbox.jail import spawn
 from onvp.sandbox.jail.errors import LevelTooLow, ZygoteGone
 from onvp.sandbox.jail.levels import Level
 from onvp.sandbox.jail.limits import MIB, Limits
@@ -409,3 +410,30 @@ def test_limits_that_limit_nothing_are_refused(values: dict[str, float]) -> None
     """A limit of zero, below zero, without bound or not a number is refused where it is made."""
     with pytest.raises(ValueError, match=next(iter(values))):
         Limits(**values)  # type: ignore[arg-type]
+
+
+def test_zygote_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A zygote that does not answer in time is lost, at its start and at a fork; nobody waits for ever."""
+    monkeypatch.setattr(spawn, "START_S", 0.05)
+    monkeypatch.setattr(spawn, "ANSWER_S", 0.05)
+
+    async def silent() -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            await JailClient(ours).start(Configure(run="a:b"))
+
+    async def stopped() -> None:
+        jail = native()
+        monkeypatch.setattr(spawn, "START_S", 60)
+        await jail.start()
+        os.kill(children(jail.pid)[0], signal.SIGSTOP)
+        try:
+            await jail.spawn(Limits())
+        finally:
+            os.kill(jail.pid, signal.SIGKILL)
+            await jail.close()
+
+    with pytest.raises(ZygoteGone, match=r"not ready within 0\.05 s"):
+        asyncio.run(silent())
+    with pytest.raises(ZygoteGone, match=r"did not answer within 0\.05 s"):
+        asyncio.run(stopped())
