@@ -298,7 +298,7 @@ ATTACKS: Final[tuple[Attack, ...]] = (
     Attack("python", "raise its limits", "os.nice(-5); say('alive')"),
     Attack("python", "make memory executable", "mmap.mmap(-1, 4096, flags=0x22, prot=7); say('alive')"),
     Attack("python", "open a file", "\ntry: open('/etc/passwd')\nexcept OSError as e: say(-e.errno)", "EPERM"),
-    Attack("python", "create a file", "\ntry: open('/tmp/x', 'w')\nexcept OSError as e: say(-e.errno)", "EPERM"),
+    Attack("python", "create a file", "\ntry: open('/x', 'w')\nexcept OSError as e: say(-e.errno)", "EPERM"),
     Attack("python", "see processes", "\ntry: os.stat('/proc')\nexcept OSError as e: say(-e.errno)", "EPERM"),
     Attack(
         "python",

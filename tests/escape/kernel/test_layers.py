@@ -16,8 +16,8 @@ FILES = {
     "read a file": "open('/etc/hostname').read()",
     "list the root": "os.listdir('/')[0]",
     "see a process": "open('/proc/self/status').read()",
-    "write a file": "open('/tmp/onvp-escape', 'w')",
-    "make a directory": "os.mkdir('/tmp/onvp-escape')",
+    "write a file": "open('/onvp-escape', 'w')",
+    "make a directory": "os.mkdir('/onvp-escape')",
     "run a program": "os.execv('/bin/true', ['true'])",
 }
 OUTSIDE = {
