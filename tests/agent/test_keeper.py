@@ -70,6 +70,15 @@ class Kit:
         await asyncio.to_thread(self.process.wait)
 
 
+async def readable(descriptor: int) -> None:
+    """Return when it is; for a process's descriptor: when the process has ended."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(descriptor, lambda: future.done() or future.set_result(None))
+    await future
+    loop.remove_reader(descriptor)
+
+
 async def ended(pid: int) -> None:
     """Return when no process has this number any more."""
     while True:
@@ -77,10 +86,7 @@ async def ended(pid: int) -> None:
             descriptor = os.pidfd_open(pid)
         except ProcessLookupError:
             return
-        loop, future = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
-        loop.add_reader(descriptor, lambda f=future: f.done() or f.set_result(None))  # type: ignore[misc]
-        await future
-        loop.remove_reader(descriptor)
+        await readable(descriptor)
         os.close(descriptor)
         try:
             os.waitpid(pid, os.WNOHANG)
@@ -272,28 +278,18 @@ def test_a_zygote_comes_with_its_socket(place: Path) -> None:
     async def play() -> None:
         async with Kit(scamper(place)) as kit:
             first, second = await asyncio.gather(kit.kept.zygote(), kit.kept.zygote())
-            assert first.type == socket.SOCK_SEQPACKET
-            children = Path(f"/proc/{kit.process.pid}/task/{kit.process.pid}/children")
-            alive = [int(pid) for pid in children.read_text().split()]
-            zygotes = [pid for pid in alive if b"zygote" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-            assert len(zygotes) == 2
-            first.close()
-            second.close()
-            for pid in zygotes:
-                await ended_or_zombie(pid)
+            with first, second:
+                assert first.type == socket.SOCK_SEQPACKET
+                children = Path(f"/proc/{kit.process.pid}/task/{kit.process.pid}/children")
+                alive = [int(pid) for pid in children.read_text().split()]
+                zygotes = [pid for pid in alive if b"zygote" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+                assert len(zygotes) == 2
+                descriptors = [os.pidfd_open(pid) for pid in zygotes]
+            for descriptor in descriptors:
+                await readable(descriptor)
+                os.close(descriptor)
 
     run(play())
-
-
-async def ended_or_zombie(pid: int) -> None:
-    """Return when the process has ended, reaped or not."""
-    descriptor = os.pidfd_open(pid)
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(descriptor, lambda: future.done() or future.set_result(None))
-    await future
-    loop.remove_reader(descriptor)
-    os.close(descriptor)
 
 
 @pytest.mark.parametrize(
