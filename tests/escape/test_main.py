@@ -58,3 +58,17 @@ def test_file_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
 
     assert done.returncode == 2
     assert "nowhere.py" in done.stderr
+
+
+def test_scripts_take_the_whole_path(tmp_path: Path) -> None:
+    """Without --native a file meets the language wall, and the policy that allows nothing."""
+    first, second = tmp_path / "first.py", tmp_path / "second.py"
+    first.write_text("print(().__class__.__bases__[0].__subclasses__())")
+    second.write_text("import scamper\nprint('hello')\nscamper.ScamperCtrl().do_ping('192.0.2.1')")
+
+    done = escape(str(first), str(second))
+
+    assert done.returncode == 0, done.stderr
+    one, two = done.stdout.split("\n== ")[1:]
+    assert "line 1" in one and "-- exit status 3" in one
+    assert "hello" in two and "refused ping 192.0.2.1" in two and "-- exit status 3" in two
