@@ -14,13 +14,13 @@ Source: both generations driven; `sig_tx_ip_overlap`, `host_cmp` and `scamper_ta
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from onvp.policies import action as act
 from onvp.policies.action import Action
 from onvp.sandbox.prober.dialect import Dialect, Generation
 
-Key = tuple[str, str, str]
+Key = tuple[str, str, int]
 
 
 class Ticket:
@@ -34,8 +34,8 @@ class Ticket:
 
     __slots__ = ("granted", "held", "keys", "queued", "shared")
 
-    def __init__(self, keys: Iterable[Key], *, shared: bool, granted: Callable[[], None]) -> None:
-        self.keys = sorted(set(keys))
+    def __init__(self, keys: list[Key], *, shared: bool, granted: Callable[[], None]) -> None:
+        self.keys = keys if len(keys) < 2 else sorted(set(keys))
         self.held = 0  # how many of the keys it has
         self.queued = False  # whether it waits for the next one
         self.shared = shared
@@ -104,30 +104,35 @@ class Claims:
             self._locks.pop(key, None)
 
 
+_ROUNDS = (act.Radargun, act.Midarest, act.Midardisc)
+_OVER_TCP = (act.Tbit, act.Owamp)
+_UNCONFUSED = (act.Sniff, act.Http)
+
+
 def keys_of(action: Action, dialect: Dialect) -> tuple[list[Key], bool]:
     """What a task claims at this prober, and whether shared."""
-    if dialect.generation is Generation.COMPANION:
+    generation = dialect.generation
+    if generation is Generation.COMPANION or isinstance(action, _UNCONFUSED):
         return [], True
-    old = dialect.generation is Generation.OLD
+    old = generation is Generation.OLD
     if isinstance(action, act.Dns):
         # 20211212 compares name and type alone.
-        server = "" if old or action.server is None else str(action.server)
+        server = 0 if old or action.server is None else int(action.server)
         name = action.qname.lower().rstrip(".")
-        return [("dns", name, f"{action.question_type()} {server}")], False
-    if isinstance(action, act.Sniff | act.Http):
-        return [], True
+        return [(f"dns {action.question_type()}", name, server)], False
     # Each attempt of a udpprobe has a port of its own, given out by the kernel.
     shared = isinstance(action, act.Udpprobe)
     protocols = ("ip",) if old else _protocols(action)
-    return [("ip", p, str(target)) for target in action.targets() for p in protocols], shared
+    return [("ip", p, int(target)) for target in action.targets() for p in protocols], shared
 
 
 def _protocols(action: Action) -> tuple[str, ...]:
     """The protocols that its probes use."""
-    if isinstance(action, act.Radargun | act.Midarest | act.Midardisc):
+    if isinstance(action, _ROUNDS):
         return tuple(sorted({definition.method[:3] for definition in action.probedefs}))
-    method = getattr(action, "method", None)
+    if isinstance(action, _OVER_TCP):
+        return ("tcp",)
+    method: str | None = getattr(action, "method", None)
     if method is None:
-        default = "icm" if getattr(action, "icmp_sum", None) is not None else "udp"
-        return ("tcp",) if isinstance(action, act.Owamp) else (default,)
-    return ("tcp",) if isinstance(action, act.Tbit) else (method[:3],)
+        method = "icmp-echo" if getattr(action, "icmp_sum", None) is not None else "udp"
+    return (method[:3],)

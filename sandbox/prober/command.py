@@ -201,9 +201,7 @@ def render(action: Action, dialect: Dialect) -> str:
         if value is None or (type(value) is type(omit) and value == omit):
             continue
         if dialect.release < since:
-            raise Inexpressible(
-                field, f"{dialect.name} has no {field}: scamper has it since {since}; leave it out"
-            )
+            raise Inexpressible(field, f"{dialect.name} has no {field}: scamper has it since {since}; leave it out")
         if show is not None:
             line.option(flag, show(value, field, dialect))
         else:
@@ -277,9 +275,7 @@ def _end_radargun(line: Line, action: act.Radargun, dialect: Dialect) -> None:
     if dialect.generation is Generation.OLD and action.addrs and len(action.probedefs) > 1:
         # 20211212 takes one probedef with addresses, or several that each have one; the order is the same.
         if len(action.addrs) * len(action.probedefs) > 4096:
-            raise Inexpressible(
-                "addrs", f"{dialect.name} takes 4096 addrs times probedefs at most: give fewer"
-            )
+            raise Inexpressible("addrs", f"{dialect.name} takes 4096 addrs times probedefs at most: give fewer")
         line.option("-m", "radargun")
         for one in action.probedefs:
             for dst in action.addrs:

@@ -168,8 +168,8 @@ class Control:
         self._sent.append(_Sent("done", 0))
         return b"done\n"
 
-    def _demand(self, *states: State) -> None:
-        if self.state not in states:
+    def _demand(self, one: State, other: State | None = None) -> None:
+        if self.state is not one and self.state is not other:
             raise RuntimeError(f"not now: the dialogue is {self.state.value}")
 
     # ---- what comes ----
@@ -229,30 +229,30 @@ class Control:
     def _line(self, raw: bytes) -> Event | None:
         if raw.startswith(b"DATA "):
             return self._data(raw)
-        try:
-            line = raw.decode("ascii").rstrip("\r")
-        except UnicodeDecodeError:
-            raise _garbage(raw) from None
-        if line == "MORE":
-            if self.state in {State.ATTACHED, State.DRAINING}:
-                return More()
-            raise _garbage(raw)
-        verdict, _, rest = line.partition(" ")
-        if verdict not in {"OK", "ERR"}:
+        raw = raw.rstrip(b"\r")
+        if raw == b"MORE" and (self.state is State.ATTACHED or self.state is State.DRAINING):
+            return _MORE
+        verdict, _, rest = raw.partition(b" ")
+        ok = verdict == b"OK"
+        if not ok and verdict != b"ERR":
             raise _garbage(raw)
         if not self._sent:
             raise ProberProtocolError(f"the prober answers what was not asked: {_show(raw)}")
-        return self._answer(self._sent.popleft(), verdict == "OK", rest, raw)
+        sent = self._sent.popleft()
+        if sent.kind == "command" and ok:
+            match = _TASK.fullmatch(rest)
+            if match is None:
+                raise _garbage(raw)
+            return Accepted(sent.number, int(match[1]))
+        try:
+            return self._answer(sent, ok, rest.decode("ascii"), raw)
+        except UnicodeDecodeError:
+            raise _garbage(raw) from None
 
     def _answer(self, sent: _Sent, ok: bool, rest: str, raw: bytes) -> Event | None:
         kind, number, name = sent
         if kind == "command":
-            if not ok:
-                return Refused(number, rest.removeprefix("command not accepted").removeprefix(": "))
-            match = _TASK.fullmatch(rest)
-            if match is None:
-                raise _garbage(raw)
-            return Accepted(number, int(match[1]))
+            return Refused(number, rest.removeprefix("command not accepted").removeprefix(": "))
         if kind == "halt":
             return Halted(number, ok)
         if kind == "get":
@@ -271,7 +271,7 @@ class Control:
 
     def _data(self, raw: bytes) -> Event | None:
         match = _DATA.fullmatch(raw)
-        if match is None or self.state not in {State.ATTACHED, State.DRAINING}:
+        if match is None or not (self.state is State.ATTACHED or self.state is State.DRAINING):
             raise _garbage(raw)
         self._id = int(match[2]) if match[2] else None
         self._partial = match[3] is not None
@@ -290,7 +290,8 @@ class Control:
         return Record(self._id, envelope, data)
 
 
-_TASK = re.compile(r"id-(\d{1,10})")
+_MORE = More()
+_TASK = re.compile(rb"id-(\d{1,10})")
 _DATA = re.compile(rb"DATA (\d{1,12})(?: id-(\d{1,10}))?( inprog)?\r?")
 
 
@@ -303,9 +304,7 @@ def _garbage(raw: bytes) -> ProberProtocolError:
 
 
 _TO_BASE64 = bytes(
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[(c - 32) & 63]
-    if 32 <= c <= 96
-    else 33
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[(c - 32) & 63] if 32 <= c <= 96 else 33
     for c in range(256)
 )
 """uuencode's alphabet to base64's; what is in neither becomes ``!``."""

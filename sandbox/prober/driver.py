@@ -456,26 +456,26 @@ class Session:
 
     def _on_event(self, link: Link, event: control.Event) -> None:
         assert isinstance(link, _Attached)
-        if isinstance(event, control.Record):
-            if event.envelope:
-                self._sink.on_record(0, link.number, event.data)
-            else:
+        match event:
+            case control.Record(_, True, data):
+                self._sink.on_record(0, link.number, data)
+            case control.Record():
                 self._on_result(link, event)
-        elif isinstance(event, control.Accepted):
-            job = link.jobs.pop(event.token)
-            job.id = event.id
-            link.running[event.id] = job
-            if job.halted_at is not None:
-                link.send(link.control.halt(event.id))
-        elif isinstance(event, control.Refused):
-            job = link.jobs.pop(event.token)
-            why = f": {event.reason}" if event.reason else ""
-            self._fail(job, f"{self._prober.dialect.name} did not accept the command{why}", Code.PROBER)
-        elif isinstance(event, control.Attached):
-            link.ready = True
-            self._pump()
-        elif isinstance(event, control.Oversized) and (late := self._job_of(link, event.id)) is not None:
-            self._fail(late, f"its result of about {event.size_bytes} bytes is over the limit", Code.PROBER)
+            case control.Accepted(token, task_id):
+                job = link.jobs.pop(token)
+                job.id = task_id
+                link.running[task_id] = job
+                if job.halted_at is not None:
+                    link.send(link.control.halt(task_id))
+            case control.Refused(token, reason):
+                why = f": {reason}" if reason else ""
+                message = f"{self._prober.dialect.name} did not accept the command{why}"
+                self._fail(link.jobs.pop(token), message, Code.PROBER)
+            case control.Attached():
+                link.ready = True
+                self._pump()
+            case control.Oversized(task_id, size) if (late := self._job_of(link, task_id)) is not None:
+                self._fail(late, f"its result of about {size} bytes is over the limit", Code.PROBER)
 
     def _job_of(self, link: "_Attached", task_id: int | None) -> "_Job | None":
         if task_id is not None:

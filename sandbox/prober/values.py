@@ -78,8 +78,7 @@ def time_in(unit_us: int) -> Show:
         if dialect.release < TIME_SUFFIXES:
             raise Inexpressible(
                 field,
-                f"{dialect.name} cannot express {field}={value / S:g} s: give a multiple of "
-                f"{unit_us / S:g} s",
+                f"{dialect.name} cannot express {field}={value / S:g} s: give a multiple of {unit_us / S:g} s",
             )
         return f"{value // MS}ms" if value % MS == 0 else f"{value}us"
 
@@ -92,9 +91,7 @@ seconds = time_in(S)
 def whole_seconds(value: Any, field: str, dialect: Dialect) -> str:
     """A time that no release takes in fractions of a second."""
     if value % S:
-        raise Inexpressible(
-            field, f"{dialect.name} cannot express {field}={value / S:g} s: give whole seconds"
-        )
+        raise Inexpressible(field, f"{dialect.name} cannot express {field}={value / S:g} s: give whole seconds")
     return seconds(value, field, dialect)
 
 

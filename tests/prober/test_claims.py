@@ -13,7 +13,7 @@ COMPANION = dialect_of("onvp-0.1.0", "dns,udpprobe")
 
 def keys(*names: str) -> list[Key]:
     """Keys by short names."""
-    return [("ip", "", name) for name in names]
+    return [("ip", name, 0) for name in names]
 
 
 class Desk:
@@ -81,9 +81,7 @@ def test_many_targets_are_taken_together() -> None:
 
 @given(
     st.lists(
-        st.tuples(
-            st.booleans(), st.sets(st.sampled_from("abcd"), max_size=3), st.booleans(), st.integers(0, 9)
-        ),
+        st.tuples(st.booleans(), st.sets(st.sampled_from("abcd"), max_size=3), st.booleans(), st.integers(0, 9)),
         max_size=60,
     )
 )

@@ -122,9 +122,7 @@ def test_both_generations_get_the_portable_form(
          "dealias -q 500 -W 150 -w 5 -m ally 192.0.2.1 192.0.2.2"),
     ],
 )  # fmt: skip
-def test_current_releases_get_what_only_they_know(
-    primitive: str, params: dict[str, Any], expected: str | None
-) -> None:
+def test_current_releases_get_what_only_they_know(primitive: str, params: dict[str, Any], expected: str | None) -> None:
     """Newer options, fractions of legacy units, escaped quotes."""
     if expected is None:
         with pytest.raises(Inexpressible):
