@@ -13,6 +13,7 @@ from typing import Any
 
 MEMORY_BYTES = 1 << 30
 CPU_S = 20
+CHILD = (sys.executable, "-I", "-m", "onvp.controller.checker")
 
 
 class CheckError(Exception):
@@ -27,7 +28,7 @@ def check(source: bytes, filename: str) -> dict[str, Any]:
     """
     try:
         child = subprocess.run(
-            (sys.executable, "-I", "-m", "onvp.controller.checker", filename),
+            (*CHILD, filename),
             input=source,
             capture_output=True,
             timeout=3 * CPU_S,

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -412,7 +413,7 @@ def _check_first(source: bytes, script: Path) -> None:
 
 def _print_problems(script: Path, problems: list[dict[str, Any]]) -> None:
     for problem in problems:
-        click.echo(follow.visible(f"{script}:{problem['line']}:{problem['column']}: {problem['message']}"))
+        click.echo(follow.visible(follow.problem_line(str(script), problem)))
 
 
 def _only_vp(controller: client.Client) -> str:
@@ -479,17 +480,26 @@ def _ask(run_id: str, vps: list[str]) -> str:
     """What an interrupt means: ``cancel``, ``leave`` or ``go on``."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return "leave"
+    question = f"\n{run_id} is running on {', '.join(vps)}: [c]ancel, [l]eave it running, [g]o on following? [l] "
     try:
-        answer = click.prompt(
-            f"\n{run_id} is running on {', '.join(vps)}: [c]ancel, [l]eave it running, [g]o on following?",
-            type=click.Choice(["c", "l", "g"]),
-            default="l",
-            show_choices=False,
-            err=True,
-        )
-    except (click.Abort, KeyboardInterrupt):
+        while True:
+            click.echo(question, nl=False, err=True)
+            answer = _read_line().strip().lower()
+            if answer in _ANSWERS:
+                return _ANSWERS[answer]
+    except KeyboardInterrupt:
+        click.echo(err=True)
         return "leave"
-    return {"c": "cancel", "l": "leave", "g": "go on"}[answer]
+
+
+_ANSWERS = {"c": "cancel", "l": "leave", "g": "go on", "": "leave"}
+
+
+def _read_line() -> str:
+    # Not input(): a second Ctrl-C that comes just before readline waits would only count after Enter.
+    while not select.select((sys.stdin,), (), (), 0.2)[0]:
+        pass
+    return sys.stdin.readline()
 
 
 if __name__ == "__main__":

@@ -283,8 +283,7 @@ class Narrator:
         reason = f": {data['reason']}" if data.get("reason") else ""
         self._view.tell(f"{vp}: {outcome}{reason}", style)
         for problem in data.get("problems", ()):
-            place = f"{self._script}:{problem['line']}:{problem['column']}"
-            self._view.tell(f"{vp}:   {place}: {problem['message']}", style)
+            self._view.tell(f"{vp}:   {problem_line(self._script, problem)}", style)
         if not data.get("problems"):
             for line in str(data.get("error") or "").rstrip().splitlines():
                 self._view.tell(f"{vp}:   {line}", style)
@@ -293,6 +292,12 @@ class Narrator:
 def _because(refusal: dict[str, Any]) -> str:
     place = ", ".join(part for part in (f"rule {refusal['rule']}" if refusal["rule"] else "", refusal["where"]) if part)
     return f"{refusal['sentence']} ({place})" if place else str(refusal["sentence"])
+
+
+def problem_line(script: str, problem: dict[str, Any]) -> str:
+    """A language problem as editors read it; one of the script as a whole has no line."""
+    place = f"{script}:{problem['line']}:{problem['column']}" if problem["line"] else script
+    return f"{place}: {problem['message']}"
 
 
 def make_view() -> View:

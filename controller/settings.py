@@ -47,7 +47,7 @@ class Settings:
     key: str = ""
     pin: bool = True
     grace_s: float = 900.0
-    most_source_bytes: int = 2 << 20
+    most_source_bytes: int = 1 << 20
     most_inputs_bytes: int = 8 << 20
     most_run_bytes: int = 1 << 30
     most_bytes: int = 0

@@ -466,10 +466,11 @@ class Store:
     def files(self, run: str, vp: str) -> list[FileRow]:
         """What output, results, measurements and artifacts add up to."""
         rows = self._db.execute(
-            "SELECT type, part, count(*), sum(size) FROM events AS piece"
+            "WITH starts AS (SELECT part, max(id) AS start FROM events"
+            "                WHERE run = ?1 AND vp = ?2 AND type = 'artifact' AND fresh = 1 GROUP BY part)"
+            " SELECT type, part, count(*), sum(size) FROM events LEFT JOIN starts USING (part)"
             " WHERE run = ?1 AND vp = ?2 AND type IN ('output', 'result', 'measurement', 'artifact')"
-            " AND id >= (SELECT coalesce(max(id), 0) FROM events WHERE run = ?1 AND vp = ?2"
-            "            AND type = piece.type AND part = piece.part AND fresh = 1)"
+            " AND (type != 'artifact' OR id >= coalesce(start, 0))"
             " GROUP BY type, part ORDER BY type, part",
             (run, vp),
         )
@@ -477,13 +478,16 @@ class Store:
 
     def pieces(self, run: str, vp: str, kind: str, part: str, after: int) -> tuple[int, list[bytes]]:
         """The next bodies of a file, about a MiB of them, and the id after which to go on."""
-        (start,) = self._db.execute(
-            "SELECT coalesce(max(id), 0) FROM events WHERE run = ? AND vp = ? AND type = ? AND part = ? AND fresh = 1",
-            (run, vp, kind, part),
-        ).fetchone()
+        if after == 0 and kind == "artifact":
+            (start,) = self._db.execute(
+                "SELECT coalesce(max(id), 1) FROM events"
+                " WHERE run = ? AND vp = ? AND type = ? AND part = ? AND fresh = 1",
+                (run, vp, kind, part),
+            ).fetchone()
+            after = start - 1
         rows: Iterator[tuple[int, bytes]] = self._db.execute(
             "SELECT id, body FROM events WHERE run = ? AND vp = ? AND type = ? AND part = ? AND id > ? ORDER BY id",
-            (run, vp, kind, part, max(after, start - 1)),
+            (run, vp, kind, part, after),
         )
         bodies: list[bytes] = []
         total = 0

@@ -82,4 +82,5 @@ CREATE TABLE events (
     body  BLOB NOT NULL
 ) STRICT;
 CREATE INDEX events_by_run ON events (run, id);
-CREATE INDEX events_by_file ON events (run, vp, type, part, id);
+-- Holds what adding up files needs, so that rows with large bodies are not visited for it.
+CREATE INDEX events_by_file ON events (run, vp, type, part, id, fresh, size);

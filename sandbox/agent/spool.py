@@ -265,9 +265,7 @@ class Spool:
         connection = None
         try:
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-            connection = sqlite3.connect(
-                self.path, timeout=0.5, isolation_level=None, check_same_thread=False
-            )
+            connection = sqlite3.connect(self.path, timeout=0.5, isolation_level=None, check_same_thread=False)
             # One process owns the file: the lock keeps a second agent out, and the WAL index in heap
             # memory means that a full disk can never become a bus error.
             connection.execute("PRAGMA locking_mode=EXCLUSIVE")
@@ -276,9 +274,7 @@ class Spool:
             connection.execute("PRAGMA synchronous=FULL")
             connection.executescript(_SCHEMA)
             (self.newest,) = connection.execute("SELECT seq FROM newest").fetchone()
-            (self.stored_bytes,) = connection.execute(
-                "SELECT coalesce(sum(length(message)), 0) FROM events"
-            ).fetchone()
+            (self.stored_bytes,) = connection.execute("SELECT coalesce(sum(length(message)), 0) FROM events").fetchone()
         except (OSError, sqlite3.Error) as error:
             if connection is not None:
                 connection.close()
@@ -345,9 +341,7 @@ class Spool:
 
 def _commit(db: sqlite3.Connection, waiting: list[_Append], acked: int, stored: int) -> tuple[int, int]:
     db.execute("BEGIN IMMEDIATE")
-    (gone,) = db.execute(
-        "SELECT coalesce(sum(length(message)), 0) FROM events WHERE seq <= ?", (acked,)
-    ).fetchone()
+    (gone,) = db.execute("SELECT coalesce(sum(length(message)), 0) FROM events WHERE seq <= ?", (acked,)).fetchone()
     db.execute("DELETE FROM events WHERE seq <= ?", (acked,))
     db.execute("DELETE FROM runs WHERE ended <= ?", (acked,))
     stored -= gone

@@ -119,9 +119,7 @@ class Uplink:
             ) as error:
                 wait_s = min(SLOWEST_S, FIRST_S * 2 ** min(failures, 10))
                 failures += 1
-                _log.warning(
-                    "link-down", controller=self._address, why=_sentence(error), again_in_s=round(wait_s, 2)
-                )
+                _log.warning("link-down", controller=self._address, why=_sentence(error), again_in_s=round(wait_s, 2))
             await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))
 
     async def report(self, status: link.Status) -> None:

@@ -348,9 +348,7 @@ def test_status_is_reported(tmp_path: Path) -> None:
     async def go() -> None:
         async with controller(tmp_path) as world, world.vp("vp1") as vp, world.user() as user:
             said = hello("vp1")
-            await vp.uplink.report(
-                link.Status(True, "standard", "digest-2", said.primitives, {"scamper": "20260420"})
-            )
+            await vp.uplink.report(link.Status(True, "standard", "digest-2", said.primitives, {"scamper": "20260420"}))
             view: dict[str, Any] = {}
             async with asyncio.timeout(20):
                 while not view.get("paused"):

@@ -16,7 +16,7 @@ from unittest import mock
 
 import pytest
 
-from onvp.controller import cli, settings
+from onvp.controller import checker, cli, settings
 from onvp.controller.store import Store
 from onvp.sandbox.wire import calls, link
 from onvp.sandbox.wire.invite import Invitation, parse_invitation
@@ -516,6 +516,69 @@ def test_tls_with_the_pinned_certificate(tmp_path: Path) -> None:
         assert (done.status, "certificate verify failed" in done.err) == (7, True)
 
     at_desk(tmp_path, test, tls=True)
+
+
+CHECKED = [
+    pytest.param(b"x = (\n", 3, "script.py:1:5: ", id="syntax error"),
+    pytest.param(b"a = 1\nexec('x')\nasync def f(): pass\n", 3, "script.py:3:", id="every problem, not the first"),
+    pytest.param(b"# ok\n# caf\xe9\n", 3, "script.py:2:", id="not UTF-8"),
+    pytest.param(b"#" * 10_000_000, 3, "script.py: the script has 10000000 bytes", id="10 MB"),
+    pytest.param(b"[" * 100_000, 3, "script.py:1:", id="nested without end"),
+    pytest.param(b"x = '\x00'\n", 3, "script.py", id="NUL"),
+    pytest.param(
+        b"from scamper import ScamperCtrl\nScamperCtrl().do_ping('192.0.2.1')\n", 0, "do_ping", id="a good script"
+    ),
+]
+
+
+@pytest.mark.parametrize(("source", "status", "words"), CHECKED)
+def test_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: bytes, status: int, words: str) -> None:
+    """`onvp check` needs no controller: it finds all language problems with lines, or the primitives in use."""
+    monkeypatch.chdir(tmp_path)
+    Path("script.py").write_bytes(source)
+    done = inside("check", "script.py")
+
+    assert status == done.status
+    assert words in done.out
+    as_json = json.loads(inside("check", "script.py", "--json").out)
+    assert bool(as_json["problems"]) is (status == 3)
+
+
+def test_a_compiler_that_is_killed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a source makes the compiling child die, that is a sentence and not a crash."""
+    monkeypatch.setattr(checker, "CHILD", (sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"))
+
+    with pytest.raises(checker.CheckError, match="stopped by signal 9"):
+        checker.check(b"x = 1\n", "script.py")
+
+
+def test_language_problems_are_found_before_anything_is_sent(tmp_path: Path) -> None:
+    """`onvp run` shows the problems and starts nothing; with --no-check the vantage point judges."""
+
+    async def test(desk: Desk) -> None:
+        desk.script.write_text("import onvp\nexec('x')\n")
+        async with desk.world.vp("vp1", finishing()) as vp:
+            done = await desk.onvp("run", "script.py")
+            assert (done.status, vp.offers) == (3, [])
+            assert "script.py:2:" in done.out
+            assert (await desk.onvp("run", "script.py", "--no-check")).status == 0
+            assert [offer.source for offer in vp.offers] == [b"import onvp\nexec('x')\n"]
+
+    at_desk(tmp_path, test)
+
+
+def test_policy_check(tmp_path: Path) -> None:
+    """Every problem of a policy is listed with file and line, and the examples have none."""
+    broken = tmp_path / "p.yaml"
+    broken.write_text("onvp-policy: 1\nlayer: host\nnonsense: 1\nlayer: host\n")
+    done = inside("policy", "check", str(broken))
+
+    assert done.status == 3
+    assert f"{broken}:3:" in done.out
+    assert f"{broken}:4:" in done.out
+    for example in (Path(__file__).parents[2] / "policies" / "examples").glob("*.yaml"):
+        done = inside("policy", "check", str(example))
+        assert (done.status, done.out) == (0, f"{example}: fine\n")
 
 
 def test_operators_commands(tmp_path: Path) -> None:

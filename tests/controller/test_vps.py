@@ -44,25 +44,18 @@ def event(seq: int, run: str = "r", body: link.Body | None = None) -> bytes:
     return link.encode(link.Event(seq, run, 0.0, body or link.Output("x")))
 
 
-@pytest.mark.parametrize(
-    "header",
-    [
-        pytest.param({}, id="none"),
-        pytest.param({"Authorization": "Bearer vpt_wrong"}, id="wrong"),
-        pytest.param({"Authorization": "Bearer \xff"}, id="not ascii"),
-    ],
-)
-def test_no_token_no_link(tmp_path: Path, header: dict[str, str]) -> None:
+def test_no_token_no_link(tmp_path: Path) -> None:
     """Without a good token the handshake is refused with 401 and the one error shape."""
 
     async def go() -> None:
         async with controller(tmp_path) as world:
-            with pytest.raises(InvalidStatus) as caught:
-                async with connect(websocket_address(world.url), additional_headers=header, proxy=None):
-                    raise AssertionError("linked")
+            for header in ({}, {"Authorization": "Bearer vpt_wrong"}, {"Authorization": "Bearer \xff"}):
+                with pytest.raises(InvalidStatus) as caught:
+                    async with connect(websocket_address(world.url), additional_headers=header, proxy=None):
+                        raise AssertionError("linked")
 
-            assert caught.value.response.status_code == 401
-            assert b'"unauthorized"' in (caught.value.response.body or b"")
+                assert caught.value.response.status_code == 401
+                assert b'"unauthorized"' in (caught.value.response.body or b"")
 
     asyncio.run(go())
 
