@@ -90,7 +90,7 @@ async def first_instructions(client: JailClient, runs: int = RUNS) -> list[float
     """Milliseconds from the wish for a worker to the first instruction of its entry point, sorted."""
     times = []
     for _ in range(runs):
-        await asyncio.sleep(0.03)  # runs come with gaps, in which the zygote fills its reserve
+        await asyncio.sleep(0.05)  # runs come with gaps, in which the zygote fills its reserve
         asked = time.monotonic_ns()
         worker = await client.spawn(_TRIAL, entry="selftest")
         with worker.socket as channel:

@@ -33,7 +33,7 @@ from onvp.sandbox.jail.plan import Ground
 
 TICK_S: Final = 0.002  # no worker's CPU clock is read more often than this
 RESERVE: Final = 2  # children that wait for an assignment
-REFILL_S: Final = 0.01  # the worker that has just been given out goes first
+REFILL_S: Final = 0.02  # the worker that has just been given out goes first
 
 # The kernel ended it when memory ran out, or the interpreter used an allocation that had failed.
 _ENDS_FOR_WANT_OF_MEMORY: Final = {-signal.SIGKILL, -signal.SIGSEGV, -signal.SIGBUS}
