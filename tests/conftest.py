@@ -1,3 +1,3 @@
-"""Fixtures that every room uses."""
+"""Fixtures that every room uses: the lab, and a whole onvp in it."""
 
-pytest_plugins = ["tests.lab.fixtures"]
+pytest_plugins = ["tests.lab.fixtures", "tests.fixtures"]
