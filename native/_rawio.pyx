@@ -112,7 +112,6 @@ cdef enum:
     KEPT = 256                    # bytes of a received packet that are looked at
     SO_TIMESTAMPNS_ = 35
     SO_ATTACH_FILTER_ = 26
-    MOST_RANGES = 32
 
 ICMP_ECHO, TCP_ACK, UDP, TCP_ACK_SPORT, UDP_DPORT, TCP_SYN_SPORT = range(1, 7)
 """Probe methods, by the numbers that warts records use."""
@@ -415,37 +414,14 @@ def receive(int fd):
         return False
 
 
-def stamp_received(int fd):
-    """Have the kernel stamp what `fd` receives."""
-    cdef int one = 1
-    if setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS_, &one, sizeof(one)) != 0:
-        raise OSError(errno, strerror(errno).decode())
-
-
-def only_ports(int fd, ranges):
-    """Have the kernel drop TCP segments whose destination port is in none of `ranges` [(low, high), ...].
-
-    With no range nothing is received: a busy host's other connections cost us nothing.
-    """
-    cdef sock_filter code[3 + 2 * MOST_RANGES + 1]
-    cdef sock_fprog program
-    cdef int n = 0, left = len(ranges)
-    if left > MOST_RANGES:
-        raise ValueError(f"{left} ranges of ports, and {MOST_RANGES} is the most")
-    code[0].code, code[0].jt, code[0].jf, code[0].k = 0xB1, 0, 0, 0      # ldxb 4 * (ip[0] & 0xf)
-    code[1].code, code[1].jt, code[1].jf, code[1].k = 0x48, 0, 0, 2      # ldh [x + 2]: destination port
-    n = 2
-    for low, high in ranges:
-        left -= 1
-        # not below low, and not above high: to the accepting end; else on with the next range
-        code[n].code, code[n].jt, code[n].jf, code[n].k = 0x35, 0, 1, low
-        code[n + 1].code, code[n + 1].jt, code[n + 1].jf, code[n + 1].k = 0x25, 0, 2 * left + 1, high
-        n += 2
-    code[n].code, code[n].jt, code[n].jf, code[n].k = 0x06, 0, 0, 0      # ret 0: drop
-    code[n + 1].code, code[n + 1].jt, code[n + 1].jf, code[n + 1].k = 0x06, 0, 0, KEPT
-    program.len = n + 2
-    program.filter = code
-    if setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER_, &program, sizeof(program)) != 0:
+def attach_filter(int fd, bytes program not None):
+    """Have the kernel judge what `fd` receives: a classic BPF program, an array of struct sock_filter."""
+    cdef sock_fprog p
+    if len(program) % sizeof(sock_filter) or not 1 <= len(program) // sizeof(sock_filter) <= 4096:
+        raise ValueError("no filter program")
+    p.len = len(program) // sizeof(sock_filter)
+    p.filter = <sock_filter *>PyBytes_AS_STRING(program)
+    if setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER_, &p, sizeof(p)) != 0:
         raise OSError(errno, strerror(errno).decode())
 
 

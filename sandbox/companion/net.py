@@ -122,6 +122,7 @@ class Datagrams:
         """The next datagram before `deadline` (the loop's clock), or None."""
         loop = asyncio.get_running_loop()
         while True:
+            await asyncio.sleep(0)  # a flood must not keep the loop from its other work
             if (found := self.take()) is not None:
                 return found
             if loop.time() >= deadline:
@@ -207,11 +208,13 @@ class Connection:
 
     async def send(self, data: bytes) -> None:
         """Send all of `data`."""
+        await asyncio.sleep(0)
         if data:
             await asyncio.get_running_loop().sock_sendall(self._sock, data)
 
     async def receive(self, size: int) -> bytes:
         """What the other side sent, at most `size` bytes; empty at its end."""
+        await asyncio.sleep(0)  # data that is there already would be taken without a pause, for ever
         return await asyncio.get_running_loop().sock_recv(self._sock, size)
 
     async def receive_exactly(self, size: int) -> bytes:

@@ -24,13 +24,14 @@ import resource
 import secrets
 import signal
 import socket
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
 from onvp.native import _rawio
-from onvp.sandbox.companion import rawjob
+from onvp.sandbox.companion import rawfilter, rawjob
 from onvp.sandbox.companion.net import SO_TIMESTAMPNS
 from onvp.sandbox.companion.privileges import confine
 from onvp.sandbox.companion.rawjob import Def, Failed, Got, Job, Ready, Sent
@@ -42,10 +43,11 @@ _JOBS: Final = 16
 _SOLICITED_FOR_NS: Final = 300 * 1_000_000_000
 """How long after its last probe a job still takes replies, unless it is stopped before."""
 
-_ICMP_FILTER: Final = 1  # raw(7)
-_ICMP_WANTED: Final = (0, 3, 11)
+_ETHERTYPE_IPV4: Final = 0x0800
 _IDLE_NS: Final = 3600 * 1_000_000_000
 _READS_AT_A_TIME: Final = 64
+_NICER: Final = -10
+"""Probes shall leave in time on a busy host, too; only root may ask for that."""
 _TCP_METHODS: Final = (_rawio.TCP_ACK, _rawio.TCP_ACK_SPORT, _rawio.TCP_SYN_SPORT)
 
 Key = tuple[int, ...]
@@ -83,6 +85,8 @@ def _main(line: socket.socket, user: str | None) -> int:
         os.dup2(nothing, fd)
     os.close(nothing)
     try:
+        with suppress(OSError):
+            os.nice(_NICER)
         sockets = open_sockets()
         confine(user)
         _rawio.drop_capabilities()
@@ -98,20 +102,17 @@ def _main(line: socket.socket, user: str | None) -> int:
     return 0
 
 
-def open_sockets() -> tuple[socket.socket, socket.socket, socket.socket]:
-    """The sending socket, and the receiving ones for ICMP and TCP. Raises OSError without the right to."""
+def open_sockets() -> tuple[socket.socket, socket.socket]:
+    """The sending and the receiving socket. Raises OSError without the right to them.
+
+    Replies are read in front of the host's own firewall (packet(7)), as scamper does.
+    """
     sending = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-    icmp = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
-    tcp = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
-    _rawio.only_ports(tcp.fileno(), [])
-    unwanted = 0xFFFFFFFF
-    for wanted in _ICMP_WANTED:
-        unwanted &= ~(1 << wanted)
-    icmp.setsockopt(255, _ICMP_FILTER, unwanted.to_bytes(4, "little"))
-    for sock in (icmp, tcp):
-        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-    return sending, icmp, tcp
+    receiving = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETHERTYPE_IPV4))
+    receiving.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    receiving.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    _rawio.attach_filter(receiving.fileno(), rawfilter.NOTHING)
+    return sending, receiving
 
 
 @dataclass
@@ -135,10 +136,10 @@ class _Running:
 class Worker:
     """The loop."""
 
-    def __init__(self, line: socket.socket, sending: socket.socket, icmp: socket.socket, tcp: socket.socket) -> None:
+    def __init__(self, line: socket.socket, sending: socket.socket, receiving: socket.socket) -> None:
         line.setblocking(False)
         self._line = line
-        self._sending, self._icmp, self._tcp = sending, icmp, tcp
+        self._sending, self._receiving = sending, receiving
         self._in = Deframer(limit_bytes=rawjob.TO_WORKER_BYTES)
         self._out = bytearray()
         self._news: list[rawjob.FromWorker] = [Ready("")]
@@ -149,7 +150,7 @@ class Worker:
 
     def run(self) -> None:
         """Work until the companion is gone."""
-        fds = (self._line.fileno(), self._icmp.fileno(), self._tcp.fileno())
+        fds = (self._line.fileno(), self._receiving.fileno())
         while self._open:
             self._report()
             now = _rawio.monotonic_ns()
@@ -159,9 +160,7 @@ class Worker:
             ready = _rawio.wait(fds, deadline)
             self._send_due()
             if ready & 2:
-                self._receive(self._icmp)
-            if ready & 4:
-                self._receive(self._tcp)
+                self._receive()
             if ready & 1:
                 self._listen()
 
@@ -228,19 +227,15 @@ class Worker:
         self._aim()
 
     def _aim(self) -> None:
-        """Have the kernel pass on only the TCP ports that our probes come from."""
-        ranges = {
-            (
-                d.sport,
-                min(d.sport + rawjob.PORTS_VARIED - 1, 0xFFFF) if d.method != _rawio.TCP_ACK else d.sport,
-            )
+        """Have the kernel pass on only what can be a reply to our probes."""
+        ports = {
+            (d.sport, min(d.sport + rawjob.PORTS_VARIED - 1, 0xFFFF))
             for running in self._jobs.values()
             for d in running.job.defs
             if d.method in _TCP_METHODS
         }
-        if len(ranges) > 32:
-            ranges = {(min(low for low, _ in ranges), max(high for _, high in ranges))}
-        _rawio.only_ports(self._tcp.fileno(), sorted(ranges))
+        program = rawfilter.replies(sorted(ports)) if self._jobs else rawfilter.NOTHING
+        _rawio.attach_filter(self._receiving.fileno(), program)
 
     def _send_due(self) -> None:
         while self._due and self._due[0][0] <= _rawio.monotonic_ns():
@@ -307,9 +302,9 @@ class Worker:
 
     # ---- replies ----
 
-    def _receive(self, sock: socket.socket) -> None:
+    def _receive(self) -> None:
         for _ in range(_READS_AT_A_TIME):
-            packet = _rawio.receive(sock.fileno())
+            packet = _rawio.receive(self._receiving.fileno())
             if packet is None:
                 return
             if packet is not False:

@@ -248,7 +248,7 @@ def test_refused_when_prepared(sock: Path, options: str, reason: str) -> None:
 
 
 def test_the_raw_worker_has_nothing_else(sock: Path) -> None:
-    """The raw worker is not root, has no capability, one line to talk, and three raw sockets."""
+    """The raw worker is not root, has no capability, one line to talk, and two raw sockets."""
     pid = worker_of(sock)
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     facts = {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
@@ -259,7 +259,7 @@ def test_the_raw_worker_has_nothing_else(sock: Path) -> None:
     targets = {int(fd.name): str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()}
     assert targets[0] == targets[1] == "/dev/null"
     assert all(t.startswith("socket:") for fd, t in targets.items() if fd > 2)
-    assert len(targets) == 7
+    assert len(targets) == 6
     limits = Path(f"/proc/{pid}/limits").read_text()
     assert [line.split()[2] for line in limits.splitlines() if line.startswith("Max processes")] == ["0"]
 

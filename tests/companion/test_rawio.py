@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onvp.native import _rawio
+from onvp.sandbox.companion import rawfilter
+from onvp.sandbox.companion.rawworker import open_sockets
 
 SRC, DST = 0xC0000201, 0xC6336401
 
@@ -68,10 +70,10 @@ def test_no_such_probe(changed: dict[str, int]) -> None:
         _rawio.probe(method, SRC, DST, **facts)
 
 
-def quoted(probe: bytes, kind: int = 3, keep: int = 28) -> bytes:
+def quoted(probe: bytes, kind: int = 3, keep: int = 28, src: int = DST, dst: int = SRC) -> bytes:
     """An ICMP error about `probe` from its destination."""
     body = struct.pack("!BBHI", kind, 3, 0, 0) + probe[:keep]
-    return struct.pack("!BBHHHBBHII", 0x45, 0, 20 + len(body), 777, 0, 55, 1, 0, DST, SRC) + body
+    return struct.pack("!BBHHHBBHII", 0x45, 0, 20 + len(body), 777, 0, 55, 1, 0, src, dst) + body
 
 
 def test_replies_are_read() -> None:
@@ -124,25 +126,51 @@ def test_waiting() -> None:
         assert _rawio.wait([theirs.fileno(), ours.fileno()], far) == 2
 
 
-def test_port_filter() -> None:
-    """The kernel passes on only segments to the ports that were asked for."""
-    with (
-        socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw,
-        socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as out,
-    ):
-        raw.bind(("127.99.0.1", 0))
-        _rawio.only_ports(raw.fileno(), [(5, 10), (600, 600), (60_000, 65_535)])
-        to = 0x7F630001
-        for port in (4, 5, 7, 10, 11, 599, 600, 601, 59_999, 60_000, 65_535):
-            packet = _rawio.probe(2, 0x7F000001, to, ttl=1, tos=0, size=40, ipid=1, a=1, b=port)
-            _rawio.send(out.fileno(), packet, to)
-        seen = []
-        while _rawio.wait([raw.fileno()], _rawio.monotonic_ns() + 200_000_000):
-            packet_seen = _rawio.receive(raw.fileno())
-            assert packet_seen
-            seen.append(packet_seen.b)
-        assert seen == [5, 7, 10, 600, 60_000, 65_535]
-        _rawio.only_ports(raw.fileno(), [])
-        _rawio.send(out.fileno(), _rawio.probe(2, 0x7F000001, to, ttl=1, tos=0, size=40, ipid=1, a=1, b=7), to)
-        assert _rawio.wait([raw.fileno()], _rawio.monotonic_ns() + 100_000_000) == 0
-        assert _rawio.receive(raw.fileno()) is None
+def seen_ports(receiving: socket.socket) -> list[tuple[int, int]]:
+    """(protocol, destination port or ICMP type) of what arrives within a fifth of a second."""
+    seen = []
+    deadline = _rawio.monotonic_ns() + 200_000_000
+    while _rawio.wait([receiving.fileno()], deadline):
+        packet = _rawio.receive(receiving.fileno())
+        if packet and packet.src == FROM:
+            seen.append((packet.proto, packet.b if packet.proto == 6 else packet.icmp_type))
+    return seen
+
+
+FROM, TO = 0x7F63_0002, 0x7F63_0001  # addresses of loopback that nobody else uses
+
+
+def test_filter() -> None:
+    """The kernel passes on only replies to us: TCP to the ports that were asked for, three sorts of ICMP."""
+    sending, receiving = open_sockets()
+    with sending, receiving:
+        packets = [
+            _rawio.probe(2, FROM, TO, ttl=1, tos=0, size=40, ipid=1, a=1, b=port)
+            for port in (4, 5, 7, 10, 11, 599, 600, 601, 59_999, 60_000, 65_535)
+        ]
+        probe = _rawio.probe(3, TO, FROM, ttl=1, tos=0, size=30, ipid=1, a=1, b=2)
+        packets += [quoted(probe, kind=kind, src=FROM, dst=TO) for kind in (0, 3, 5, 11)]
+        packets.append(_rawio.probe(3, FROM, TO, ttl=1, tos=0, size=30, ipid=1, a=1, b=7))
+        for program, expected in (
+            (rawfilter.NOTHING, []),
+            (rawfilter.replies([]), [(1, 0), (1, 3), (1, 11)]),
+            (
+                rawfilter.replies([(5, 10), (600, 600), (60_000, 65_535)]),
+                [*((6, port) for port in (5, 7, 10, 600, 60_000, 65_535)), (1, 0), (1, 3), (1, 11)],
+            ),
+            (rawfilter.replies([(7, 7)] * 99), [(6, 7), (1, 0), (1, 3), (1, 11)]),
+        ):
+            _rawio.attach_filter(receiving.fileno(), program)
+            for packet in packets:
+                _rawio.send(sending.fileno(), packet, TO)
+            assert seen_ports(receiving) == expected
+        _rawio.attach_filter(receiving.fileno(), rawfilter.NOTHING)
+        assert seen_ports(receiving) == []
+        assert _rawio.receive(receiving.fileno()) is None
+
+
+@pytest.mark.parametrize("program", [b"", b"1234567", bytes(8) * 4097])
+def test_no_filter(program: bytes) -> None:
+    """What is no filter program is refused."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s, pytest.raises((ValueError, OSError)):
+        _rawio.attach_filter(s.fileno(), program)
