@@ -6,7 +6,7 @@ WebSocket on which vantage points call · ``fleet`` who is connected and which r
 ``store`` and ``schema/0001.sql`` the only SQL · ``auth`` tokens · ``certificate`` the controller's own
 TLS certificate · ``settings`` · ``messages`` the API's JSON · ``errors`` one error shape.
 
-The researcher's side: ``cli`` commands · ``cli_admin`` the commands of ``onvp controller`` · ``client``
-HTTP · ``follow`` shows a run live · ``fetch`` brings its files · ``checker`` the child process of
-``onvp check``.
+The researcher's side: ``cli`` the command, put together from ``cli_run`` (a run, live), ``cli_runs`` (what was
+and is there), ``cli_policy`` and ``cli_admin`` (``onvp controller``), which share ``cli_common`` · ``client``
+HTTP · ``follow`` shows a run live · ``fetch`` brings its files · ``checker`` the child process of ``onvp check``.
 """

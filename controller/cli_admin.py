@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from onvp.controller import auth, follow, messages, settings
+from onvp.controller.cli_common import examples
 from onvp.controller.errors import ControllerError, SettingsError
 from onvp.controller.store import Store
 from onvp.sandbox.wire.invite import Invitation
@@ -19,12 +20,6 @@ from onvp.sandbox.wire.invite import Invitation
 def _default_data() -> Path:
     base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(os.environ.get("ONVP_CONTROLLER_DATA") or Path(base) / "onvp-controller")
-
-
-def examples(*lines: str) -> str:
-    """The end of a command's help."""
-    # Click reflows paragraphs, except behind a backspace (click's documentation, "Preventing Rewrapping").
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 data_option = click.option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from onvp.controller import follow
-from onvp.controller.cli_admin import examples
+from onvp.controller.cli_common import examples
 
 if TYPE_CHECKING:
     from onvp.policies.errors import Problem
