@@ -143,10 +143,10 @@ class Dns:
                         return HostStop.DONE
         except TimeoutError as e:
             if e.errno:  # the kernel gave up connecting
-                raise CannotMeasure(f"could not use tcp socket: {why(e)}") from None
+                raise CannotMeasure(f"could not recv on tcp socket: {why(e)}") from None
             return HostStop.TIMEOUT
         except OSError as e:
-            raise CannotMeasure(f"could not use tcp socket: {why(e)}") from None
+            raise CannotMeasure(f"could not recv on tcp socket: {why(e)}") from None
 
     def _matched(self, wire: bytes, rx_us: int) -> bool:
         """Note what `wire` answers; True if the measurement has its answer."""
