@@ -27,6 +27,12 @@ cdef class Params:
         self.has |= (<uint64_t>1) << (flag - 1)
 
 
+cdef inline void put(tuple into, Py_ssize_t i, object item) noexcept:
+    """Fill a place of a tuple that `Cursor.room` made, once."""
+    Py_INCREF(item)
+    PyTuple_SET_ITEM(into, i, item)
+
+
 @cython.final
 @cython.no_gc
 cdef class Cursor:
@@ -148,6 +154,12 @@ cdef class Cursor:
         if number > 0:
             self.ifnames.append(name)
         return name
+
+    cdef tuple room(self, Py_ssize_t count):
+        """A tuple for the `count` things that follow, each of a byte or more; `put` fills it."""
+        if count > 0 and count > self.end - self.off:
+            self.fail("the record ends too early")
+        return PyTuple_New(count)
 
     cdef int params(self, Params into, int known) except -1:
         """A block of flags and parameters: `into.take` for each flag up to `known`, skip the rest."""

@@ -827,7 +827,7 @@ cdef ScamperDealias read_dealias(Cursor c):
     cdef DealiasPlan plan
     cdef ScamperDealiasProbe probe
     cdef ScamperDealiasReply reply
-    cdef list defs = [], probes = [], replies
+    cdef tuple replies
     cdef uint32_t i, j
     r.defs = r.all = ()
     c.params(r, 8)
@@ -846,15 +846,17 @@ cdef ScamperDealias read_dealias(Cursor c):
         plan.count = 2
     elif plan.count == 0 and r.method != PREFIXSCAN:
         c.fail("an alias resolution without probe definitions")
+    r.defs = c.room(plan.count)
     for i in range(plan.count):
-        defs.append(read_probedef(c))
+        put(r.defs, i, read_probedef(c))
+    r.all = c.room(r.probe_count)
     for i in range(r.probe_count):
         probe = ScamperDealiasProbe.__new__(ScamperDealiasProbe)
         c.params(probe, 5)
         if probe.number >= plan.count:
             c.fail("a probe of a definition that is not there")
-        probe.probedef = defs[probe.number]
-        replies = []
+        probe.probedef = r.defs[probe.number]
+        replies = c.room(probe.reply_count)
         for j in range(probe.reply_count):
             reply = ScamperDealiasReply.__new__(ScamperDealiasReply)
             c.params(reply, 13)
@@ -863,11 +865,9 @@ cdef ScamperDealias read_dealias(Cursor c):
             if not reply.got(8):
                 reply.proto = 1 if reply.src.kind == IPV4 else 58
             reply.probedef = probe.probedef
-            replies.append(reply)
-        probe.all = tuple(replies)
-        probes.append(probe)
-    r.defs = tuple(defs)
-    r.all = tuple(probes)
+            put(replies, j, reply)
+        probe.all = replies
+        put(r.all, i, probe)
     return r
 
 

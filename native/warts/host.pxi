@@ -940,7 +940,7 @@ cdef class ScamperHost(Result):
 
 
 cdef tuple read_rrs(Cursor c, int count):
-    cdef list out = []
+    cdef tuple out = c.room(count)
     cdef ScamperHostRR rr
     cdef int i
     for i in range(count):
@@ -948,18 +948,18 @@ cdef tuple read_rrs(Cursor c, int count):
         c.params(rr, 5)
         if rr.raw_name is None:
             c.fail("an RR without a name")
-        out.append(rr)
-    return tuple(out)
+        put(out, i, rr)
+    return out
 
 
 cdef ScamperHost read_host(Cursor c):
     cdef ScamperHost host = ScamperHost.__new__(ScamperHost)
     cdef ScamperHostQuery q
-    cdef list queries = []
     cdef int i
     c.params(host, 16)
     if host.dst is None:
         c.fail("a DNS measurement without a server")
+    host.queries = c.room(host.qcount)
     for i in range(host.qcount):
         q = ScamperHostQuery.__new__(ScamperHostQuery)
         c.params(q, 8)
@@ -968,8 +968,7 @@ cdef ScamperHost read_host(Cursor c):
         q.additionals = read_rrs(c, q.arcount)
         if host.answer is None and not is_zero(q.received):
             host.answer = q
-        queries.append(q)
-    host.queries = tuple(queries)
+        put(host.queries, i, q)
     return host
 
 

@@ -757,8 +757,8 @@ cdef class ScamperTrace(Result):
 
 cdef tuple read_hops(Cursor c, bint rxerr):
     """u16 count, then the hop records."""
-    cdef list out = []
     cdef int i, count = c.u16()
+    cdef tuple out = c.room(count)
     cdef ScamperTraceHop hop, last = None
     for i in range(count):
         hop = ScamperTraceHop.__new__(ScamperTraceHop)
@@ -779,8 +779,8 @@ cdef tuple read_hops(Cursor c, bint rxerr):
             if not hop.got(13):
                 hop.q_ipl = hop.probe_size
         last = hop
-        out.append(hop)
-    return tuple(out)
+        put(out, i, hop)
+    return out
 
 
 cdef int write_hops(Writer w, tuple hops) except -1:

@@ -612,22 +612,22 @@ cdef ScamperTracelbProbeset read_probeset(Cursor c):
     cdef ScamperTracelbProbeset out = ScamperTracelbProbeset.__new__(ScamperTracelbProbeset)
     cdef ScamperTracelbProbe probe
     cdef ScamperTracelbReply reply
-    cdef list probes = [], replies
+    cdef tuple replies
     cdef int i, j
     c.params(out, 1)
+    out.probes = c.room(out.probe_count)
     for i in range(out.probe_count):
         probe = ScamperTracelbProbe.__new__(ScamperTracelbProbe)
         c.params(probe, 5)
-        replies = []
+        replies = c.room(probe.reply_count)
         for j in range(probe.reply_count):
             reply = ScamperTracelbReply.__new__(ScamperTracelbReply)
             c.params(reply, 11)
             if reply.src is None:
                 c.fail("a reply without a source")
-            replies.append(reply)
-        probe.replies = tuple(replies)
-        probes.append(probe)
-    out.probes = tuple(probes)
+            put(replies, j, reply)
+        probe.replies = replies
+        put(out.probes, i, probe)
     return out
 
 
@@ -635,32 +635,32 @@ cdef ScamperTracelb read_tracelb(Cursor c):
     cdef ScamperTracelb r = ScamperTracelb.__new__(ScamperTracelb)
     cdef LbNode node
     cdef LbLink link
-    cdef list nodes = [], links = [], sets
+    cdef tuple sets
     cdef int i, j
     c.params(r, 26)
     if r.dst is None:
         c.fail("a tracelb without a destination")
+    r.all_nodes = c.room(r.node_count)
     for i in range(r.node_count):
         node = LbNode.__new__(LbNode)
         node.links = []
         c.params(node, 6)
-        nodes.append(node)
+        put(r.all_nodes, i, node)
+    r.all_links = c.room(r.link_count)
     for i in range(r.link_count):
         link = LbLink.__new__(LbLink)
         c.params(link, 3)
         if link.near >= r.node_count or (link.got(2) and link.far >= r.node_count):
             c.fail("a link to a node that is not there")
-        sets = []
+        sets = c.room(link.hops)
         for j in range(link.hops):
-            sets.append(read_probeset(c))
-        link.sets = tuple(sets)
-        links.append(link)
-        (<LbNode>nodes[link.near]).links.append(link)
-    for item in nodes:
+            put(sets, j, read_probeset(c))
+        link.sets = sets
+        put(r.all_links, i, link)
+        (<LbNode>r.all_nodes[link.near]).links.append(link)
+    for item in r.all_nodes:
         if len((<LbNode>item).links) != (<LbNode>item).count:
             c.fail("a node that says it has other links than it has")
-    r.all_nodes = tuple(nodes)
-    r.all_links = tuple(links)
     return r
 
 
