@@ -18,6 +18,7 @@ import pytest
 
 from onvp.controller import checker, cli, settings
 from onvp.controller.store import Store
+from onvp.native.files import ScamperFile
 from onvp.sandbox.wire import calls, link
 from onvp.sandbox.wire.invite import Invitation, parse_invitation
 from tests.controller.world import Script, Vp, World, controller, finishing
@@ -385,6 +386,33 @@ def test_fetch(tmp_path: Path) -> None:
             assert artifacts == set(names)
             assert (folder / "artifacts" / "ok.csv").exists()
             assert all(path.is_file() for path in (folder / "artifacts").iterdir())
+
+    at_desk(tmp_path, test)
+
+
+def count_pings(path: Path) -> int:
+    """Recordings hold lists and cycles, too."""
+    return sum(type(record).__name__ == "ScamperPing" for record in ScamperFile(str(path)))
+
+
+def test_fetch_joins_the_streams_of_several_connections(tmp_path: Path) -> None:
+    """What several prober connections wrote becomes one recording; streams that are no warts stay apart."""
+    corpus = Path(__file__).parents[1] / "golden" / "corpus" / "new"
+    pings = (corpus / "ping-loss.warts").read_bytes()
+    more = (corpus / "ping-ttl-mpls.warts").read_bytes()
+    kept = finishing(link.Measurement(0, pings), link.Measurement(10, more), link.Measurement(2, more))
+    broken = finishing(link.Measurement(0, pings), link.Measurement(1, b"no warts"))
+
+    async def test(desk: Desk) -> None:
+        async with fleet(desk.world, vp1=kept, vp2=broken):
+            run = (await desk.onvp("run", "script.py", "--on", "all", "--detach", "--no-check")).out.strip()
+            await desk.onvp("follow", run)
+            assert (await desk.onvp("fetch", run, "--out", "out")).status == 0
+            joined = desk.home / "out" / "vp1" / "measurements.warts"
+            few, many = (count_pings(corpus / name) for name in ("ping-loss.warts", "ping-ttl-mpls.warts"))
+            assert count_pings(joined) == few + 2 * many > 0
+            apart = sorted((desk.home / "out" / "vp2").glob("measurements*"))
+            assert [path.read_bytes() for path in apart] == [pings, b"no warts"]
 
     at_desk(tmp_path, test)
 
