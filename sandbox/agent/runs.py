@@ -199,7 +199,8 @@ class Runs:
         died = asyncio.ensure_future(worker.wait())
         try:
             connection.start(self._job(run))
-            await asyncio.wait({ended, died, run.cancelled}, return_when=asyncio.FIRST_COMPLETED)
+            waiting: set[asyncio.Future[Any]] = {ended, died, run.cancelled}
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if died.done() and not ended.done():
                 # Its last words may still be in the socket: the end of the connection comes behind them.
                 await asyncio.wait({ended}, timeout=LAST_WORDS_S)

@@ -49,6 +49,7 @@ log = structlog.get_logger("onvp.station")
 
 ENTRY = "onvp.sandbox.worker.main:run"
 PRELOAD = "onvp.sandbox.worker.main:preload"
+WARM = "onvp.sandbox.worker.main:warm"
 PROBER_S = 10.0
 HOUSEKEEPING_S = 0.5
 DEFAULT_PPS = 50
@@ -186,7 +187,7 @@ class Station:
 
     def _configure(self, policy: Policy) -> Configure:
         least = Level.named(policy.scripts.level)
-        return Configure(run=ENTRY, preload=PRELOAD, uid=config.WORKER_ID, gid=config.WORKER_ID, least=least)
+        return Configure(run=ENTRY, preload=PRELOAD, warm=WARM, uid=config.WORKER_ID, gid=config.WORKER_ID, least=least)
 
     async def _start_zygote(self) -> JailClient:
         assert self._kept is not None

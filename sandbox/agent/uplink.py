@@ -31,7 +31,7 @@ import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
-from onvp.sandbox.agent.spool import Spool
+from onvp.sandbox.agent.spool import Spool, SpoolError
 from onvp.sandbox.wire import link
 from onvp.sandbox.wire.errors import WireError
 
@@ -116,6 +116,7 @@ class Uplink:
                 InvalidURI,
                 ConnectionClosed,
                 WireError,
+                SpoolError,
             ) as error:
                 wait_s = min(SLOWEST_S, FIRST_S * 2 ** min(failures, 10))
                 failures += 1

@@ -46,9 +46,7 @@ class Shelf:
             raise TypeError("open() takes a name and a mode, both str")
         kind = mode.replace("b", "").replace("t", "")
         if kind not in {"r", "w", "a", "x"} or (set(mode) & {"b", "t"}) == {"b", "t"} or "+" in mode:
-            raise ValueError(
-                f"mode {mode!r} cannot be used here; use 'r', 'w', 'a' or 'x', with 'b' for bytes"
-            )
+            raise ValueError(f"mode {mode!r} cannot be used here; use 'r', 'w', 'a' or 'x', with 'b' for bytes")
         name = artifact_name(file)
         text = None if "b" in mode else (encoding or "utf-8", errors or "strict")
         if kind == "r":
@@ -92,9 +90,7 @@ class ArtifactFile:
 
     __slots__ = ("_buffer", "_closed", "_forget", "_name", "_send", "_text", "_written")
 
-    def __init__(
-        self, name: str, send: Send, text: tuple[str, str] | None, forget: Callable[[str], None]
-    ) -> None:
+    def __init__(self, name: str, send: Send, text: tuple[str, str] | None, forget: Callable[[str], None]) -> None:
         self._name = name
         self._send = send
         self._text = text

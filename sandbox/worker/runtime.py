@@ -7,6 +7,9 @@ word. Whatever leaves the script is turned into that word in here, inside the wa
 limits: a traceback may call the script's own ``__repr__``.
 """
 
+from types import CodeType
+from typing import Any
+
 from onvp.sandbox.lang import environment, report
 from onvp.sandbox.lang.check import ScriptRefused, compile_script
 from onvp.sandbox.wire import calls
@@ -55,9 +58,9 @@ def execute(client: Client, job: calls.Job) -> calls.Finished:
     return ending
 
 
-def _run(code: object, names: dict[str, object], job: calls.Job, err: Stream) -> calls.Finished:
+def _run(code: CodeType, names: dict[str, Any], job: calls.Job, err: Stream) -> calls.Finished:
     try:
-        exec(code, names)  # type: ignore[call-overload]  # noqa: S102 - this process exists to do this
+        exec(code, names)  # noqa: S102 - this process exists to do this
     except SystemExit as leaving:
         return _left(leaving.code, err)
     except MemoryError:

@@ -37,10 +37,10 @@ class Bare:
             pass
         self.ping()
 
-    def ping(self) -> float:
+    def ping(self, command: str = "ping -c 1 -o 1 127.0.0.1") -> float:
         """Seconds from the command to the end of its record."""
         began = time.perf_counter()
-        self._sock.sendall(b"ping -c 1 -o 1 127.0.0.1\n")
+        self._sock.sendall(command.encode() + b"\n")
         said = b""
         while b"id-" not in said or b"`\n" not in said.partition(b"id-")[2]:
             said += self._sock.recv(65536)

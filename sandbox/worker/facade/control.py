@@ -295,9 +295,7 @@ class ScamperCtrl(Primitives):
                 return
             self._hub.client.pump(deadline)
 
-    def poll(
-        self, timeout: float | datetime.timedelta | None = None, until: datetime.datetime | None = None
-    ) -> Any:
+    def poll(self, timeout: float | datetime.timedelta | None = None, until: datetime.datetime | None = None) -> Any:
         """The next object; None at the deadline or when everything is done.
 
         Raises:
@@ -484,11 +482,7 @@ class ScamperCtrl(Primitives):
         """Run the callbacks that are due, and end the instances that are."""
         for inst in list(self._insts):
             while (
-                self.morecb is not None
-                and inst._more > 0
-                and not inst._done
-                and not inst._eof
-                and inst._taskc < WINDOW
+                self.morecb is not None and inst._more > 0 and not inst._done and not inst._eof and inst._taskc < WINDOW
             ):
                 inst._more -= 1
                 self._call(self.morecb, inst)

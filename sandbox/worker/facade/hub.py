@@ -84,9 +84,7 @@ class Hub:
         """
         task = self.client.next_task()
         pending = self._pending[task] = Pending(owner, inst, task, sync=sync)
-        self.client.send(
-            calls.Submit(task=task, primitive=primitive, params=params, instance=index, sync=sync)
-        )
+        self.client.send(calls.Submit(task=task, primitive=primitive, params=params, instance=index, sync=sync))
         while not sync and not pending.accepted and pending.error is None:
             self.client.pump(None)
         if pending.error is not None and not pending.accepted:
@@ -120,9 +118,7 @@ class Hub:
             case calls.Invalid():
                 self._fail(message.task, lambda pending: errors.invalid(message, pending.inst))
             case calls.Failed():
-                self._fail(
-                    message.task, lambda pending: errors.ScamperInstError(message.message, pending.inst)
-                )
+                self._fail(message.task, lambda pending: errors.ScamperInstError(message.message, pending.inst))
             case calls.Gone():
                 self._gone[message.instance] = message.reason
                 for owner in self._owners:

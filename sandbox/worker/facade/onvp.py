@@ -80,9 +80,7 @@ def to_json(value: Any) -> Any:
             if callable(text):
                 return json.loads(text() or "null")
     kind = type(value).__name__
-    raise TypeError(
-        f"onvp.emit cannot turn {kind} into JSON: give it dicts, lists, str, numbers, addresses or times"
-    )
+    raise TypeError(f"onvp.emit cannot turn {kind} into JSON: give it dicts, lists, str, numbers, addresses or times")
 
 
 def exported(client: Client, hub: Hub, shelf: Shelf) -> dict[str, Any]:
@@ -94,13 +92,9 @@ def exported(client: Client, hub: Hub, shelf: Shelf) -> dict[str, Any]:
             if obj is not None:
                 raise TypeError("emit() takes one object, or fields by name, not both")
             obj = fields
-        body = json.dumps(
-            obj, default=to_json, ensure_ascii=False, allow_nan=False, separators=(",", ":")
-        ).encode()
+        body = json.dumps(obj, default=to_json, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
         if len(body) > EMIT_LIMIT_BYTES:
-            raise ValueError(
-                f"a result of {len(body)} bytes is over {EMIT_LIMIT_BYTES}; write an artifact instead"
-            )
+            raise ValueError(f"a result of {len(body)} bytes is over {EMIT_LIMIT_BYTES}; write an artifact instead")
         client.send(calls.Emit(json=body))
 
     def budget() -> dict[str, float]:

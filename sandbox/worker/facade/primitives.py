@@ -36,12 +36,13 @@ CONTROL = ("self", "inst", "sync")
 
 def request(given: dict[str, Any], **special: Callable[[str, Any], Any]) -> dict[str, Any]:
     """The plain parameters of a call, from the method's locals; None means not given."""
-    convert = CONVERT | special
-    return {
-        name: convert.get(name, plain.integer)(name, value)
-        for name, value in given.items()
-        if value is not None and name not in CONTROL
-    }
+    convert: dict[str, Callable[[str, Any], Any]] = {**CONVERT, **special}
+    made = {}
+    for name, value in given.items():
+        if value is not None and name not in CONTROL:
+            converter: Callable[[str, Any], Any] = convert.get(name, plain.integer)
+            made[name] = converter(name, value)
+    return made
 
 
 class Primitives:

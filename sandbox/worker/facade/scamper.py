@@ -19,9 +19,7 @@ def exported(hub: Hub, shelf: Shelf) -> dict[str, Any]:
     class ScamperFile(files.ScamperFile):
         """A recording: an input file of this run, or an artifact."""
 
-        def __init__(
-            self, filename: Any, mode: str = "r", kind: Any = None, filter_types: Any = None
-        ) -> None:
+        def __init__(self, filename: Any, mode: str = "r", kind: Any = None, filter_types: Any = None) -> None:
             super().__init__(filename, mode, kind, filter_types, opener=shelf.open_binary)
 
     control.bind(hub)
