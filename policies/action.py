@@ -73,6 +73,8 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What all primitives share."""
 
     primitive: ClassVar[str]
+    varying: ClassVar[frozenset[str]] = frozenset({"udp-dport"})
+    """Methods that add to the destination port from probe to probe."""
 
     userid: U32 = 0
 
@@ -86,15 +88,22 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def port_spans(self) -> tuple[tuple[int, int], ...]:
         """The same as spans, wide enough for what a method adds to a port from probe to probe."""
-        spread = self.cost().packets if self._method_varies_port() else 0
+        methods = {getattr(self, "method", None)} | {d.method for d in getattr(self, "probedefs", ())}
+        spread = self.cost().packets if methods & self.varying else 0
         return tuple((port, min(port + spread, 65535)) for port in self.ports())
-
-    def _method_varies_port(self) -> bool:
-        return False
 
     def cost(self) -> Cost:
         """The worst case."""
         raise NotImplementedError
+
+    def target_packets(self) -> dict[Address, int]:
+        """The most packets that each target can get."""
+        targets = self.targets()
+        share = -(-self.cost().packets // max(len(targets), 1))
+        packets: dict[Address, int] = {}
+        for target in targets:
+            packets[target] = packets.get(target, 0) + share
+        return packets
 
 
 PingMethod = Literal[
@@ -103,9 +112,7 @@ PingMethod = Literal[
 ]  # fmt: skip
 TraceMethod = Literal["udp-paris", "udp", "icmp-paris", "icmp", "tcp", "tcp-ack"]
 TracelbMethod = Literal["udp-dport", "udp-sport", "icmp-echo", "tcp-sport", "tcp-ack-sport"]
-TbitMethod = Literal[
-    "pmtud", "ecn", "null", "sack-rcvr", "icw", "blind-data", "blind-rst", "blind-syn", "blind-fin"
-]
+TbitMethod = Literal["pmtud", "ecn", "null", "sack-rcvr", "icw", "blind-data", "blind-rst", "blind-syn", "blind-fin"]
 ProbeMethod = Literal["udp", "udp-dport", "tcp-ack", "tcp-ack-sport", "tcp-syn-sport", "icmp-echo"]
 QueryType = Literal["A", "AAAA", "PTR", "MX", "NS", "SOA", "TXT", "SVCB", "HTTPS"]
 
@@ -160,13 +167,9 @@ class Ping(Action, frozen=True, kw_only=True):
         _demand(self.icmp_sum is None or self.payload is None or len(self.payload) >= 2,
                 "icmp_sum needs a payload of at least 2 bytes")  # fmt: skip
         _demand(not (self.ip_rr and self.ip_ts), "ip_rr and ip_ts exclude each other")
-        _demand(
-            not ((self.ip_rr or self.ip_ts) and self.dst.version == 6), "ip_rr and ip_ts need an IPv4 dst"
-        )
+        _demand(not ((self.ip_rr or self.ip_ts) and self.dst.version == 6), "ip_rr and ip_ts need an IPv4 dst")
         if self.method == "udp-dport":
-            _demand(
-                (self.dport or UDP_PORT) + self.attempts - 1 <= 65535, "dport + attempts - 1 passes 65535"
-            )
+            _demand((self.dport or UDP_PORT) + self.attempts - 1 <= 65535, "dport + attempts - 1 passes 65535")
         _demand_family(self.dst, rtr=self.rtr, src=self.src)
 
     def targets(self) -> tuple[Address, ...]:
@@ -181,6 +184,10 @@ class Ping(Action, frozen=True, kw_only=True):
             return (first,) if self.attempts == 1 else (first, first + self.attempts - 1)
         return (first,)
 
+    def port_spans(self) -> tuple[tuple[int, int], ...]:
+        ports = self.ports()
+        return ((ports[0], ports[-1]),) if ports else ()
+
     def cost(self) -> Cost:
         header = 20 if self.dst.version == 4 else 40
         size = self.size or header + 20 + max(56, len(self.payload or b""))
@@ -193,6 +200,7 @@ class Trace(Action, frozen=True, kw_only=True):
     """A traceroute to one address."""
 
     primitive = "trace"
+    varying = frozenset({"udp"})
 
     dst: Address
     method: TraceMethod = "udp-paris"
@@ -225,9 +233,7 @@ class Trace(Action, frozen=True, kw_only=True):
         _demand(self.icmp_id is None or self.method.startswith("icmp"), "icmp_id needs an icmp method")
         _demand(not (self.confidence and self.all_attempts), "confidence and all_attempts exclude each other")
         _demand(self.hoplimit == 0 or self.firsthop <= self.hoplimit, "firsthop is beyond hoplimit")
-        _demand(
-            not (self.pmtud and (self.firsthop > 1 or tcp)), "pmtud excludes firsthop > 1 and tcp methods"
-        )
+        _demand(not (self.pmtud and (self.firsthop > 1 or tcp)), "pmtud excludes firsthop > 1 and tcp methods")
         _demand(self.squeries <= self.gaplimit, "squeries is larger than gaplimit")
         _demand(self.squeries == 1 or not tcp, "squeries must be 1 with a tcp method")
         _demand(self.payload is None or not tcp, "payload excludes tcp methods")
@@ -241,13 +247,21 @@ class Trace(Action, frozen=True, kw_only=True):
 
     def cost(self) -> Cost:
         hops = (self.hoplimit or 255) - self.firsthop + 1
-        # confidence 99 sends up to 8 probes a hop (the interface enumeration bound for one more neighbour).
-        per_hop = max(self.attempts, 8) if self.confidence else self.attempts
+        per_hop = self._per_hop()
         size = (20 if self.dst.version == 4 else 40) + 8 + max(24, len(self.payload or b""))
         packets = hops * per_hop
         if self.pmtud:
             packets, size = packets + 64, 1500
         return Cost(packets, size, self.wait_probe)
+
+    def _per_hop(self) -> int:
+        # confidence 99 sends up to 8 probes a hop (the interface enumeration bound for one more neighbour).
+        return max(self.attempts, 8) if self.confidence else self.attempts
+
+    def target_packets(self) -> dict[Address, int]:
+        # Only the last hops' probes arrive: the trace ends with an answer, or after gaplimit silent hops.
+        arriving = self.gaplimit * self._per_hop() + (64 if self.pmtud else 0)
+        return {self.dst: min(arriving, self.cost().packets)}
 
 
 class Tracelb(Action, frozen=True, kw_only=True):
@@ -369,9 +383,7 @@ class Http(Action, frozen=True, kw_only=True):
             not (self.ech_grease and self.ech_config_list),
             "ech_grease and ech_config_list exclude each other",
         )
-        _demand(
-            self.ech_config_list is None or self.scheme() == "https", "ech_config_list needs an https url"
-        )
+        _demand(self.ech_config_list is None or self.scheme() == "https", "ech_config_list needs an https url")
 
     def scheme(self) -> str:
         """``http`` or ``https``."""
@@ -399,9 +411,7 @@ class Http(Action, frozen=True, kw_only=True):
 
     def cost(self) -> Cost:
         # A connection's own packets: handshakes, a request, and acknowledgements of what comes back.
-        return Cost(
-            100 + (len(self.url) + sum(len(k) + len(v) for k, v in self.headers.items())) // 1200, 100
-        )
+        return Cost(100 + (len(self.url) + sum(len(k) + len(v) for k, v in self.headers.items())) // 1200, 100)
 
 
 class Udpprobe(Action, frozen=True, kw_only=True):
@@ -521,9 +531,7 @@ class Ally(Action, frozen=True, kw_only=True):
     wait_timeout: _DealiasTimeout = 5 * S
 
     def __post_init__(self) -> None:
-        _demand(
-            self.icmp_sum is None or self.method in {None, "icmp-echo"}, "icmp_sum needs method icmp-echo"
-        )
+        _demand(self.icmp_sum is None or self.method in {None, "icmp-echo"}, "icmp_sum needs method icmp-echo")
         ports = self.sport is not None or self.dport is not None
         _demand(
             not ports or (self.method is not None and _needs_ports(self.method)),
@@ -581,9 +589,7 @@ class Prefixscan(Action, frozen=True, kw_only=True):
         # A /20 is what a policy can still look at, address by address.
         widest = 20 if self.far.version == 4 else 116
         longest = 31 if self.far.version == 4 else 127
-        _demand(
-            widest <= self.prefixlen <= longest, f"prefixlen must be {widest} to {longest} for this family"
-        )
+        _demand(widest <= self.prefixlen <= longest, f"prefixlen must be {widest} to {longest} for this family")
         _demand(self.icmp_sum is None or self.method == "icmp-echo", "icmp_sum needs method icmp-echo")
         _demand(
             _needs_ports(self.method) or (self.sport is None and self.dport is None),
@@ -602,6 +608,13 @@ class Prefixscan(Action, frozen=True, kw_only=True):
 
     def cost(self) -> Cost:
         return Cost(2 * 5 * self.attempts * self.scanned().num_addresses, 84, self.wait_probe)
+
+    def target_packets(self) -> dict[Address, int]:
+        # Each address is compared with near: half of all packets go there.
+        each = 5 * self.attempts
+        packets: dict[Address, int] = dict.fromkeys(self.scanned(), each)
+        packets[self.near] = packets.get(self.near, 0) + each * self.scanned().num_addresses
+        return packets
 
 
 class Radargun(Action, frozen=True, kw_only=True):
@@ -718,9 +731,9 @@ class Owamp(Action, frozen=True, kw_only=True):
     direction: Literal["tx", "rx"]
     attempts: Port = 10
     dscp: Annotated[int, Meta(ge=0, le=63)] = 0
-    schedule: (
-        Annotated[list[Annotated[int, Meta(ge=MS, le=60 * S)]], Meta(min_length=1, max_length=64)] | None
-    ) = None  # one every 100 ms
+    schedule: Annotated[list[Annotated[int, Meta(ge=MS, le=60 * S)]], Meta(min_length=1, max_length=64)] | None = (
+        None  # one every 100 ms
+    )
     size: U16 | None = None
     ttl: Ttl = 255
     startat: Annotated[int, Meta(ge=0)] | None = None  # µs since the epoch
@@ -808,16 +821,12 @@ def _explain(kind: type[Action], given: Mapping[str, Any], problem: str) -> BadP
     wrong_type = sentence.startswith("Expected") and ", got" in sentence
     span = _bounds(fields[name].type)
     detail = f"it must be {span}" if span and not wrong_type else sentence[0].lower() + sentence[1:]
-    return BadParameter(
-        name, value, f"{kind.primitive}: {name}={reprlib.repr(value)}: {detail}", wrong_type=wrong_type
-    )
+    return BadParameter(name, value, f"{kind.primitive}: {name}={reprlib.repr(value)}: {detail}", wrong_type=wrong_type)
 
 
 def _bounds(annotation: Any) -> str:
     """The values that a field takes, in words; empty when its type says all there is."""
-    for part in (
-        typing.get_args(annotation) if typing.get_origin(annotation) is not Annotated else (annotation,)
-    ):
+    for part in typing.get_args(annotation) if typing.get_origin(annotation) is not Annotated else (annotation,):
         text = _bounds(part) if part is not annotation else ""
         if text:
             return text
