@@ -37,10 +37,10 @@ import _string
 cdef object FunctionType = types.FunctionType
 cdef object BuiltinType = types.BuiltinFunctionType
 cdef object DescriptorType = types.MethodDescriptorType
+cdef object MethodType = types.MethodType
 cdef object SimpleNamespace = types.SimpleNamespace
 cdef object real_build_class = builtins.__build_class__
 cdef object real_dir = builtins.dir
-cdef object new_object = object.__new__
 
 # ---- the tables: filled once by `configure`, then only added to ----
 
@@ -59,7 +59,7 @@ cdef PyObject* last_clean = NULL
 cdef frozenset TEXT_DUNDERS = frozenset({"__name__", "__qualname__", "__doc__", "__module__"})
 cdef frozenset CHAIN_DUNDERS = frozenset({"__cause__", "__context__", "__suppress_context__"})
 cdef frozenset TUPLE_NAMES = frozenset({"_replace", "_asdict", "_fields", "_make", "_field_defaults"})
-cdef frozenset ASKED_NAMES = frozenset({"format", "format_map", "obj", "register"})
+cdef frozenset ASKED_NAMES = frozenset({"format", "format_map", "mro", "obj", "register"})
 cdef str MARK = "_write_"  # in every script's builtins, in no other
 
 
@@ -176,9 +176,17 @@ cdef asked(o, str name, value):
         if isinstance(o, AttributeError):
             raise AttributeError("obj of an AttributeError is not in scripts: it may be any object of the host")
         return value
+    if name == "mro":
+        # The value decides, not the object: an alias such as list[int] reads through to its class.
+        if type(value) is BuiltinType and isinstance(value.__self__, type):  # past the stand-ins lie the library's own classes
+            raise AttributeError(
+                f"mro of class {value.__self__.__name__!r} is not in scripts: use isinstance() or issubclass()"
+            )
+        return value
     if name == "register":
-        if isinstance(o, ABCMeta) and o not in script_classes:
-            raise AttributeError(f"register of class {o.__name__!r} is not in scripts: the class is shared")
+        owner = value.__self__ if type(value) is MethodType else None
+        if isinstance(owner, ABCMeta) and owner not in script_classes:
+            raise AttributeError(f"register of class {owner.__name__!r} is not in scripts: the class is shared")
         return value
     if type(value) is BuiltinType and isinstance(value.__self__, str):
         return SafeFormat.__new__(SafeFormat, plain_text(value.__self__), name == "format_map")
@@ -669,6 +677,8 @@ cdef class ModuleView:
         found = PyDict_GetItem(self.names, name)
         if found is not NULL:
             return <object>found
+        if name == "__class__":  # isinstance() asks for it
+            return ModuleView
         # Not even __name__: `from x import y` would use it to find x.y among the interpreter's modules.
         raise AttributeError(missing(self, name))
 

@@ -5,8 +5,7 @@ from typing import Final
 SYNTAX: Final[dict[str, tuple[str, str]]] = {
     "AsyncFunctionDef": (
         "async def",
-        "async functions are not in scripts: write a plain def; do_* without sync=True already run in parallel, "
-        "and ctrl.responses() gives the results as they arrive",
+        "async functions are not in scripts: write a plain def; do_* without sync=True run in parallel already",
     ),
     "Await": ("await", "await is not in scripts: call the function directly"),
     "AsyncFor": ("async for", "async for is not in scripts: write a plain for over ctrl.responses()"),
@@ -79,14 +78,14 @@ METHODS: Final[dict[str, str]] = {
 }
 
 MODULES: Final[dict[str, str]] = {
-    "os": "scripts see no files, processes or environment: take values from sys.argv, write artifacts with open(name, 'w')",
+    "os": "scripts see no files or processes: sys.argv has the arguments, open(name, 'w') writes an artifact",
     "os.path": "scripts see no files; split a path with str.rpartition('/')",
     "pathlib": "scripts see no files: open(name, 'w') writes an artifact, open(name) reads an input file",
     "shutil": "scripts see no files: open(name, 'w') writes an artifact",
     "glob": "scripts see no files: name the input files in sys.argv",
     "tempfile": "scripts see no files: io.StringIO and io.BytesIO keep data in memory",
     "subprocess": "scripts start no processes: scamper's do_* methods measure",
-    "socket": "scripts have no sockets: scamper's do_* methods send probes, ipaddress converts addresses, do_dns asks names",
+    "socket": "scripts have no sockets: do_* methods send probes, do_dns asks name servers, ipaddress converts",
     "ssl": "scripts have no sockets: do_http measures HTTPS where the site allows it",
     "select": "scripts have no sockets: ctrl.responses() and ctrl.poll() wait for results",
     "selectors": "scripts have no sockets: ctrl.responses() and ctrl.poll() wait for results",
@@ -95,7 +94,7 @@ MODULES: Final[dict[str, str]] = {
     "requests": "scripts have no sockets: do_http measures HTTP where the site allows it",
     "asyncio": "do_* without sync=True run in parallel already; ctrl.responses() gives the results as they arrive",
     "threading": "scripts have one thread; do_* without sync=True run in parallel, ctrl.responses() gives the results",
-    "multiprocessing": "scripts have one process; do_* without sync=True run in parallel, ctrl.responses() gives the results",
+    "multiprocessing": "scripts have one process; do_* without sync=True run in parallel, ctrl.responses() collects",
     "concurrent": "scripts have one thread; do_* without sync=True run in parallel, ctrl.responses() gives the results",
     "queue": "scripts have one thread: use collections.deque or heapq",
     "signal": "scripts get no signals: the run's limits end it, time.monotonic() keeps a deadline of your own",

@@ -66,6 +66,22 @@ def _change(copy: Any) -> None:
 
     namespace.__setattr__ = set_plain
     namespace.__getattribute__ = get_plain
+
+    # Actions are called with whatever namespace a script hands them, and use these by the names of options.
+    def get_attribute(o: Any, name: Any, *default: Any) -> Any:
+        ours = type(o) is namespace or (isinstance(o, copy._ActionsContainer) and name.startswith("_handle_conflict_"))
+        return getattr(o, name, *default) if ours else _guards.getattr_(o, name, *default)
+
+    def set_attribute(o: Any, name: Any, value: Any) -> None:
+        (setattr if type(o) is namespace else _guards.setattr_)(o, name, value)
+
+    def delete_attribute(o: Any, name: Any) -> None:
+        (delattr if type(o) is namespace else _guards.delattr_)(o, name)
+
+    def attributes(o: Any) -> Any:
+        return vars(o) if type(o) is namespace or isinstance(o, copy.Action) else _guards._vars_(o)
+
+    copy.getattr, copy.setattr, copy.delattr, copy.vars = get_attribute, set_attribute, delete_attribute, attributes
     parse_known_args = parser.parse_known_args
 
     def parse_into(self: Any, args: Any = None, namespace: Any = None) -> Any:
@@ -73,7 +89,7 @@ def _change(copy: Any) -> None:
         if namespace is None or type(namespace) is copy.Namespace:
             return parse_known_args(self, args, namespace)
         fresh = copy.Namespace()
-        for name, value in _guards._vars_(namespace).items():  # noqa: SLF001
+        for name, value in _guards._vars_(namespace).items():
             set_plain(fresh, name, value)
         fresh, rest = parse_known_args(self, args, fresh)
         for name, value in vars(fresh).items():

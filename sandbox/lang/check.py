@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Final
 
+from onvp.sandbox.lang import report
 from onvp.sandbox.lang.errors import Problem, ScriptRefused
 from onvp.sandbox.lang.guards import FULL, LEAN
 from onvp.sandbox.lang.transformer import ScriptTransformer, bound_names
@@ -54,6 +55,7 @@ def compile_script(
     if guards not in {LEAN, FULL}:
         raise ValueError(f"guards is {LEAN} or {FULL}, not {guards!r}")
     text = _decoded(source, filename, max_bytes)
+    report.remember(filename, text)
     tree = _parsed(text, filename)
     deepest = _depth(tree, max_depth)
     if deepest is not None:
@@ -94,8 +96,8 @@ def _decoded(source: bytes | str, filename: str, max_bytes: int) -> str:
             f"the script has {len(raw)} bytes and the limit is {max_bytes}: move data into input files",
         )
     raw = raw.removeprefix(codecs.BOM_UTF8)
-    for number, line in enumerate(raw.split(b"\n", 2)[:2], 1):
-        cookie = _COOKIE.match(line)
+    for number, head in enumerate(raw.split(b"\n", 2)[:2], 1):
+        cookie = _COOKIE.match(head)
         if cookie and cookie[1].lower().replace(b"_", b"-") not in {
             b"utf-8",
             b"utf8",
@@ -181,7 +183,7 @@ def imported(source: bytes | str) -> list[tuple[str, int]]:
     Raises:
         ScriptRefused: the source is not Python.
     """
-    found = []
+    found: list[tuple[str, int]] = []
     for node in _nodes(source):
         if isinstance(node, ast.Import):
             found.extend((alias.name, node.lineno) for alias in node.names)

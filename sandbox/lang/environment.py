@@ -25,7 +25,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from onvp.native import _guards
-from onvp.sandbox.lang import advice, arguments, logs, modules, names, report, standins, zones
+from onvp.sandbox.lang import arguments, logs, modules, names, report, standins, zones
 from onvp.sandbox.lang.guards import ENTRY, LEAN
 
 __all__ = ["build", "preload"]
@@ -54,7 +54,6 @@ def preload() -> None:
     warnings.simplefilter("ignore")
     zones.load()
     _prepare()
-    time.strptime("2000-01-01", "%Y-%m-%d")  # loads _strptime
     for codec in _CODECS.split():
         codecs.lookup(codec)
     "bücher.example".encode("idna").decode("idna")
@@ -80,6 +79,7 @@ def _prepare() -> None:
     if _static_builtins:
         return
     zones.load()
+    time.strptime("2000-01-01", "%Y-%m-%d")  # loads _strptime, which C code fetches by itself
     shared = modules.load()
     _shared_views.update({name: modules.view(name, held) for name, held in shared.items()})
     special: dict[str, Any] = {
@@ -88,11 +88,11 @@ def _prepare() -> None:
         "setattr": _guards.setattr_,
         "hasattr": _guards.hasattr_,
         "delattr": _guards.delattr_,
-        "vars": _guards._vars_,  # noqa: SLF001
-        "dir": _guards._dir_,  # noqa: SLF001
+        "vars": _guards._vars_,
+        "dir": _guards._dir_,
         "exit": standins.exit_script,
         "quit": standins.exit_script,
-        "__build_class__": _guards._build_class_,  # noqa: SLF001
+        "__build_class__": _guards._build_class_,
     }
     per_run = {"__import__", "open", "print"}
     for name in names.builtin_names():
@@ -100,17 +100,6 @@ def _prepare() -> None:
             _static_builtins[name] = special[name] if name in special else getattr(builtins, name)
     _static_builtins.update(ENTRY)
     _static_builtins.update(_ANNOTATIONS)
-    for name, sentence in advice.BUILTINS.items():
-        _static_builtins.setdefault(name, _refuser(sentence))
-
-
-def _refuser(sentence: str) -> Callable[..., Any]:
-    """What a name that the check refuses does if it is reached all the same."""
-
-    def refuse(*args: Any, **kwargs: Any) -> Any:
-        raise RuntimeError(sentence)
-
-    return refuse
 
 
 def build(
@@ -118,13 +107,13 @@ def build(
     argv: Sequence[str] = ("script.py",),
     stdout: Any = None,
     stderr: Any = None,
-    open: Callable[..., Any] | None = None,  # noqa: A002 - the builtin that it becomes
+    open: Callable[..., Any] | None = None,
     facades: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     modules: Iterable[str] | None = None,
     guards: str = LEAN,
     source: bytes | str = "",
 ) -> dict[str, Any]:
-    """The globals for one script: ``exec(code, build(...))``.
+    """Make the globals in which a script's code is executed.
 
     Args:
         argv: what ``sys.argv`` holds.
@@ -134,7 +123,7 @@ def build(
         facades: modules of ours by name, each as its names (``{"scamper": {"ScamperCtrl": …}}``).
         modules: the standard modules that the policy leaves; ``None`` for all that are listed.
         guards: as for `compile_script`; the guards of both modes are always there.
-        source: the script, for the traceback module and logging.exception.
+        source: the script's text, for the tracebacks that it prints itself; the one compiled last when not given.
     """
     _prepare()
     stdout = sys.stdout if stdout is None else stdout
@@ -144,7 +133,7 @@ def build(
     filename = arguments_list[0] if arguments_list else "script.py"
 
     def formatted(exc: BaseException) -> str:
-        return report.format_exception(exc, source, filename)
+        return report.format_exception(exc, source or report.source_of(filename), filename)
 
     stdin = io.StringIO("")
     held = {
@@ -209,7 +198,9 @@ def _pprint(stdout: Any) -> dict[str, Any]:
     _guards.allow_base(PrettyPrinter)
 
     def show(obj: Any, stream: Any = None, *args: Any, **options: Any) -> None:
-        pprint.pprint(obj, stdout if stream is None else stream, *args, **options)
+        pprint.pprint(  # noqa: T203 - that is what the script asked for
+            obj, stdout if stream is None else stream, *args, **options
+        )
 
     def show_unsorted(obj: Any, *args: Any, sort_dicts: bool = False, **options: Any) -> None:
         show(obj, *args, sort_dicts=sort_dicts, **options)
@@ -220,7 +211,7 @@ def _pprint(stdout: Any) -> dict[str, Any]:
 
 def _random() -> dict[str, Any]:
     """The module's functions, over a generator that no other run has."""
-    generator = random.Random()  # noqa: S311 - scripts draw samples, not keys
+    generator = random.Random()
     own = {"Random": random.Random, "SystemRandom": random.SystemRandom}
     return {name: own[name] if name in own else getattr(generator, name) for name in names.listed("random")}
 

@@ -33,14 +33,14 @@ from onvp.sandbox.lang import names
 __all__ = ["ENTRY", "FULL", "INSPECTED", "LEAN", "_guards"]
 
 # Attribute names that lead into the interpreter: frames, code, suspended generators.
-INSPECTED: Final = frozenset(INSPECT_ATTRIBUTES) | frozenset(
-    "ag_running ag_suspended co_consts co_filename co_linetable co_exceptiontable co_positions co_lines co_names "
-    "co_varnames f_lasti f_lineno f_trace_lines f_trace_opcodes cr_running cr_suspended".split()
+INSPECTED: Final = frozenset(INSPECT_ATTRIBUTES) | names.words(
+    "ag_running ag_suspended co_consts co_filename co_linetable co_exceptiontable co_positions co_lines "
+    "co_names co_varnames f_lasti f_lineno f_trace_lines f_trace_opcodes cr_running cr_suspended"
 )
 
-_CLEAN: Final[tuple[type, ...]] = (
+_CLEAN: Final[tuple[Any, ...]] = (
     object, bool, bytearray, bytes, complex, dict, float, frozenset, int, list, set, str, tuple,
-    abc.ABC, typing.Generic, typing.Protocol,  # type: ignore[arg-type]
+    abc.ABC, typing.Generic, typing.Protocol,
     enum.Enum, enum.Flag, enum.IntEnum, enum.IntFlag, enum.StrEnum, enum.ReprEnum,
     collections.Counter, collections.OrderedDict, collections.defaultdict, collections.deque,
     collections.UserDict, collections.UserList,

@@ -108,7 +108,7 @@ class Formatter:
         if self.style == "%":
             return self.fmt % values
         if self.style == "{":
-            return str(_guards._format_(self.fmt, **values))  # noqa: SLF001
+            return str(_guards._format_(self.fmt, **values))
         from string import Template  # noqa: PLC0415 - loaded long ago
 
         return Template(self.fmt).substitute(values)
@@ -130,12 +130,12 @@ class Filterer:
     def __init__(self) -> None:
         self.filters: list[Any] = []
 
-    def addFilter(self, filter: Any) -> None:  # noqa: A002, N802
+    def addFilter(self, filter: Any) -> None:  # noqa: N802
         """Ask this filter, too."""
         if filter not in self.filters:
             self.filters.append(filter)
 
-    def removeFilter(self, filter: Any) -> None:  # noqa: A002, N802
+    def removeFilter(self, filter: Any) -> None:  # noqa: N802
         """Do not ask this filter any more."""
         if filter in self.filters:
             self.filters.remove(filter)
@@ -161,7 +161,9 @@ class Handler(Filterer):
 
     def __init__(self, level: Any = NOTSET) -> None:
         super().__init__()
-        self.level, self.formatter, self.name = check_level(level), None, None
+        self.level = check_level(level)
+        self.formatter: Any = None
+        self.name: Any = None
 
     def setLevel(self, level: Any) -> None:  # noqa: N802
         """Take records from this level on."""
@@ -243,8 +245,10 @@ class Logger(Filterer):
 
     def __init__(self, name: str, level: Any = NOTSET) -> None:
         super().__init__()
-        self.name, self.level, self.handlers = name, check_level(level), []
-        self.propagate, self.disabled, self.parent = True, False, None
+        self.name, self.level = name, check_level(level)
+        self.handlers: list[Any] = []
+        self.propagate, self.disabled = True, False
+        self.parent: Logger | None = None
 
     def setLevel(self, level: Any) -> None:  # noqa: N802
         """Take records from this level on."""
@@ -294,7 +298,7 @@ class Logger(Filterer):
         file, line, function = _caller()
         record = LogRecord(self.name, check_level(level), line, function, msg, args, exc, file)
         for name, value in (extra or {}).items():
-            if not isinstance(name, str) or name.startswith("_") or name in vars(record):
+            if type(name) is not str or name.startswith("_") or name in vars(record):
                 raise KeyError(f"Attempt to overwrite {name!r} in LogRecord")
             setattr(record, name, value)
         self.handle(record)

@@ -14,6 +14,9 @@ from onvp.sandbox.lang import advice, arguments, names, standins
 # Modules that are made anew for each run, because they hold its streams or its state.
 PER_RUN: Final = frozenset({"sys", "logging", "argparse", "pprint", "random", "traceback", "warnings"})
 
+# What a site cannot take away: a script could not even read its arguments.
+ALWAYS: Final = frozenset({"sys", "scamper", "onvp"})
+
 _shared: dict[str, dict[str, Any]] = {}
 
 
@@ -59,7 +62,7 @@ def importer(views: Mapping[str, Any], allowed: Iterable[str] | None) -> Callabl
         views: by full name.
         allowed: the modules that the policy leaves; ``None`` for all.
     """
-    chosen = None if allowed is None else frozenset(allowed) | {"scamper", "onvp"}
+    chosen = None if allowed is None else frozenset(allowed) | ALWAYS
     nothing = view("", {})
 
     def is_allowed(name: str) -> bool:

@@ -16,6 +16,11 @@ class Group(NamedTuple):
     names: str
 
 
+def words(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
+
+
 PURE: Final = "computes a new value from its arguments; touches nothing else"
 DATA: Final = "an immutable constant"
 TYPE: Final = "a type of plain values, immutable for scripts"
@@ -56,40 +61,37 @@ BUILTINS: Final[dict[str, Group]] = {
 # __class_getitem__ __new__ __del__ __reduce__ __reduce_ex__ __getstate__ __setstate__ __format__ __index__
 # __fspath__ __prepare__ __mro_entries__ __instancecheck__ __subclasscheck__ __dir__ __sizeof__ __buffer__:
 # they answer for the interpreter or the host where those do not expect a script.
-SPECIAL_METHODS: Final = frozenset(
+SPECIAL_METHODS: Final = words(
     "__init__ __post_init__ __repr__ __str__ __bytes__ __bool__ __hash__ __len__ __length_hint__ __contains__ "
     "__eq__ __ne__ __lt__ __le__ __gt__ __ge__ __call__ __iter__ __next__ __reversed__ __enter__ __exit__ "
     "__getitem__ __setitem__ __delitem__ __missing__ __copy__ __deepcopy__ __int__ __float__ __complex__ "
-    "__round__ __floor__ __ceil__ __trunc__ __neg__ __pos__ __abs__ __invert__ "
-    "__add__ __sub__ __mul__ __truediv__ __floordiv__ __mod__ __divmod__ __pow__ __matmul__ __and__ __or__ "
-    "__xor__ __lshift__ __rshift__ "
-    "__radd__ __rsub__ __rmul__ __rtruediv__ __rfloordiv__ __rmod__ __rdivmod__ __rpow__ __rmatmul__ __rand__ "
-    "__ror__ __rxor__ __rlshift__ __rrshift__ "
-    "__iadd__ __isub__ __imul__ __itruediv__ __ifloordiv__ __imod__ __ipow__ __imatmul__ __iand__ __ior__ "
-    "__ixor__ __ilshift__ __irshift__".split()
+    "__round__ __floor__ __ceil__ __trunc__ __neg__ __pos__ __abs__ __invert__ __add__ __sub__ __mul__ "
+    "__truediv__ __floordiv__ __mod__ __divmod__ __pow__ __matmul__ __and__ __or__ __xor__ __lshift__ "
+    "__rshift__ __radd__ __rsub__ __rmul__ __rtruediv__ __rfloordiv__ __rmod__ __rdivmod__ __rpow__ "
+    "__rmatmul__ __rand__ __ror__ __rxor__ __rlshift__ __rrshift__ __iadd__ __isub__ __imul__ __itruediv__ "
+    "__ifloordiv__ __imod__ __ipow__ __imatmul__ __iand__ __ior__ __ixor__ __ilshift__ __irshift__"
 )
 
 # Reserved names that may be read through `_dunder_`, which answers with plain values only.
-READABLE_DUNDERS: Final = frozenset(
-    "__class__ __name__ __qualname__ __doc__ __module__ __cause__ __context__ __suppress_context__ __dict__ "
-    "__members__".split()
+READABLE_DUNDERS: Final = words(
+    "__class__ __name__ __qualname__ __doc__ __module__ __cause__ __context__ __suppress_context__ __dict__ __members__"
 )
 
 # What enum and namedtuple classes use names with underscores at both ends for.
-ENUM_NAMES: Final = frozenset(
-    "_missing_ _generate_next_value_ _ignore_ _order_ _value_ _name_ _value2member_map_ _member_map_ _member_names_".split()
+ENUM_NAMES: Final = words(
+    "_missing_ _generate_next_value_ _ignore_ _order_ _value_ _name_ _value2member_map_ _member_map_ _member_names_"
 )
-ENUM_HOOKS: Final = frozenset("_missing_ _generate_next_value_ _ignore_ _order_".split())
+ENUM_HOOKS: Final = frozenset(["_missing_", "_generate_next_value_", "_ignore_", "_order_"])
 
 # What a module may say of itself.
-MODULE_DUNDERS: Final = frozenset(
+MODULE_DUNDERS: Final = words(
     "__all__ __author__ __authors__ __contact__ __copyright__ __credits__ __date__ __email__ __license__ "
-    "__maintainer__ __status__ __version__".split()
+    "__maintainer__ __status__ __version__"
 )
 
 # Modules that C code of the interpreter looks up through the script's __import__: they are loaded already,
 # C takes them from the interpreter's own table, and the script gets an empty view.
-C_IMPORTS: Final = frozenset("_strptime time re unicodedata locale copyreg numbers warnings io".split())
+C_IMPORTS: Final = words("_strptime time re unicodedata locale copyreg numbers warnings io")
 
 MODULES: Final[dict[str, tuple[Group, ...]]] = {
     "abc": (
@@ -255,9 +257,9 @@ MODULES: Final[dict[str, tuple[Group, ...]]] = {
     "logging": (
         Group(
             "our own small logging: writes to the run's streams, formats with the guarded format",
-            "BASIC_FORMAT FileHandler Filter Formatter Handler LogRecord Logger LoggerAdapter NullHandler StreamHandler "
-            "addLevelName basicConfig captureWarnings critical debug disable error exception fatal getLevelName "
-            "getLogger info lastResort log root shutdown warn warning",
+            "BASIC_FORMAT FileHandler Filter Formatter Handler LogRecord Logger LoggerAdapter NullHandler "
+            "StreamHandler addLevelName basicConfig captureWarnings critical debug disable error exception fatal "
+            "getLevelName getLogger info lastResort log root shutdown warn warning",
         ),
         Group(DATA, "CRITICAL DEBUG ERROR FATAL INFO NOTSET WARN WARNING"),
     ),
@@ -276,9 +278,9 @@ MODULES: Final[dict[str, tuple[Group, ...]]] = {
         Group(OURS, "attrgetter methodcaller"),
         Group(
             PURE,
-            "abs add and_ concat contains countOf delitem eq floordiv ge getitem gt iadd iand iconcat ifloordiv ilshift "
-            "imatmul imod imul index indexOf inv invert ior ipow irshift is_ is_not isub itemgetter itruediv ixor le "
-            "length_hint lshift lt matmul mod mul ne neg not_ or_ pos pow rshift setitem sub truediv truth xor",
+            "abs add and_ concat contains countOf delitem eq floordiv ge getitem gt iadd iand iconcat ifloordiv "
+            "ilshift imatmul imod imul index indexOf inv invert ior ipow irshift is_ is_not isub itemgetter itruediv ixor "
+            "le length_hint lshift lt matmul mod mul ne neg not_ or_ pos pow rshift setitem sub truediv truth xor",
         ),
     ),
     "pprint": (

@@ -21,6 +21,20 @@ _REPEATS: Final = 3  # equal frames in a row that are shown
 _CAUSE: Final = "\nThe above exception was the direct cause of the following exception:\n\n"
 _CONTEXT: Final = "\nDuring handling of the above exception, another exception occurred:\n\n"
 
+_sources: dict[str, str] = {}
+
+
+def remember(filename: str, text: str) -> None:
+    """Keep the text of the script that was compiled last, for `source_of`."""
+    _sources.clear()
+    _sources[filename] = text
+
+
+def source_of(filename: str) -> str:
+    """The text of the script that was compiled last; empty for any other file."""
+    return _sources.get(filename, "")
+
+
 Spot = tuple[str, int, str]  # file, line, function
 
 

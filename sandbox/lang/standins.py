@@ -22,17 +22,25 @@ from onvp.native import _guards
 from onvp.sandbox.lang import zones
 
 _RECURSION_LIMIT: Final = 20_000
+# Made and called at run time, with what the script says: nothing for a type checker.
+_namedtuple: Any = collections.namedtuple
+_enum_call: Any = enum.EnumMeta.__call__
 
 
-def plain_name(name: Any, what: str) -> str:
+def plain_text(text: str) -> str:
+    """An exact str: a subclass may lie about itself."""
+    return str.__str__(text)
+
+
+def plain_name(text: Any, what: str) -> str:
     """A name that a script could have written: an identifier, no keyword, no underscores at both ends.
 
     Raises:
         ValueError: it is not one.
     """
-    if not isinstance(name, str):
-        raise TypeError(f"{what} must be a str, not {type(name).__name__}")
-    name = str.__str__(name)
+    if not isinstance(text, str):
+        raise TypeError(f"{what} must be a str, not {type(text).__name__}")
+    name = plain_text(text)
     if not name.isidentifier() or keyword.iskeyword(name) or (name.startswith("_") and name.endswith("_")):
         raise ValueError(f"{what} {name!r} cannot be used: write a plain identifier")
     return name
@@ -74,12 +82,16 @@ def identity(thing: Any) -> Any:
 
 
 def namedtuple(
-    typename: str, field_names: Any, *, rename: bool = False, defaults: Iterable[Any] | None = None, module: Any = None
+    typename: str,
+    field_names: Any,
+    *,
+    rename: bool = False,
+    defaults: Iterable[Any] | None = None,
+    module: Any = None,
 ) -> Any:
     """As `collections.namedtuple`."""
-    made: Any = collections.namedtuple(  # type: ignore[misc]  # noqa: PYI024
-        plain_name(typename, "a namedtuple's name"), field_names, rename=rename, defaults=defaults, module="__main__"
-    )
+    name = plain_name(typename, "a namedtuple's name")
+    made = _namedtuple(name, field_names, rename=rename, defaults=defaults, module="__main__")
     return _guards.adopt(made)
 
 
@@ -91,7 +103,7 @@ class NamedTupleBase:
     def __call__(self, typename: str, fields: Any = None, /, **kwargs: Any) -> Any:
         """Make a class; the types of its fields are not kept."""
         pairs = list(kwargs.items()) if fields is None else list(fields)
-        made = collections.namedtuple(  # type: ignore[misc]  # noqa: PYI024
+        made = collections.namedtuple(  # type: ignore[misc]
             plain_name(typename, "a NamedTuple's name"), [name for name, _ in pairs], module="__main__"
         )
         return _guards.adopt(made)
@@ -125,8 +137,6 @@ def make_dataclass(cls_name: str, fields: Iterable[Any], *, bases: tuple[Any, ..
         name = plain_name(spec[0], "a field's name")
         default = spec[2:] if len(spec) == 3 else ()
         specs.append((name, object, *default))
-    options["module"] = "__main__"
-    options.pop("module")  # 3.11 has no such parameter; the class gets its module below
     made = dataclasses.make_dataclass(plain_name(cls_name, "a dataclass's name"), specs, bases=bases, **options)
     made.__module__ = "__main__"
     return _guards.adopt(made)
@@ -159,7 +169,7 @@ class ScriptEnumType(enum.EnumMeta):
     def __call__(cls, value: Any, names: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Look a member up, or make an enum (``Enum("Colour", "RED GREEN")``)."""
         if names is None and not args and not kwargs:
-            return enum.EnumMeta.__call__(cls, value)
+            return _enum_call(cls, value)
         if args or set(kwargs) - {"start", "module", "qualname"}:
             raise TypeError("the functional form of Enum takes a name, members and start; write a class statement")
         plain_name(value, "an enum's name")
@@ -173,7 +183,7 @@ class ScriptEnumType(enum.EnumMeta):
                 name, member = item
                 pairs.append((plain_name(name, "a member's name"), member))
         start = kwargs.get("start", 1)
-        made: Any = enum.EnumMeta.__call__(cls, value, pairs, module="__main__", start=start)
+        made = _enum_call(cls, value, pairs, module="__main__", start=start)
         return _guards.adopt(made)
 
 
@@ -202,7 +212,7 @@ def update_wrapper(wrapper: Any, wrapped: Any, assigned: Any = None, updated: An
     if _guards.is_script_function(wrapper):
         for name in ("__name__", "__qualname__", "__doc__"):
             try:
-                value = _guards._dunder_(wrapped, name)  # noqa: SLF001
+                value = _guards._dunder_(wrapped, name)
             except AttributeError:
                 continue
             if value is not None:
@@ -255,6 +265,7 @@ class singledispatch:  # noqa: N801 - the library's name
         return self._call.dispatch(cls)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function for the first argument's class."""
         if not args:
             raise TypeError(f"{self._name} requires at least 1 positional argument")
         return self._call(*args, **kwargs)
@@ -277,11 +288,12 @@ class attrgetter:  # noqa: N801 - the library's name
         self._paths = tuple(paths)
 
     def __call__(self, obj: Any) -> Any:
+        """Read the attributes."""
         found = []
         for path in self._paths:
             value = obj
             for step in path:
-                value = _guards._getattr_(value, step)  # noqa: SLF001
+                value = _guards._getattr_(value, step)
             found.append(value)
         return found[0] if len(found) == 1 else tuple(found)
 
@@ -297,7 +309,8 @@ class methodcaller:  # noqa: N801 - the library's name
         self._name, self._args, self._kwargs = str.__str__(name), args, kwargs
 
     def __call__(self, obj: Any) -> Any:
-        return _guards._getattr_(obj, self._name)(*self._args, **self._kwargs)  # noqa: SLF001
+        """Call the method."""
+        return _guards._getattr_(obj, self._name)(*self._args, **self._kwargs)
 
 
 # ---- sys ----
@@ -366,6 +379,7 @@ TABLE: Final[dict[str, dict[str, Any]]] = {
         "algorithms_guaranteed": frozenset(hashlib.algorithms_guaranteed),
     },
     "operator": {"attrgetter": attrgetter, "methodcaller": methodcaller},
-    "typing": {"NamedTuple": NamedTuple, "TypedDict": TypedDict, "final": identity, "overload": identity, "runtime_checkable": typing.runtime_checkable},
+    "typing": {"NamedTuple": NamedTuple, "TypedDict": TypedDict, "final": identity, "overload": identity,
+               "no_type_check": identity},
     "zoneinfo": {"ZoneInfo": zones.ZoneInfo, "available_timezones": zones.available_timezones},
 }  # fmt: skip

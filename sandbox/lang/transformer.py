@@ -31,7 +31,7 @@ from onvp.sandbox.lang.errors import Problem
 from onvp.sandbox.lang.guards import INSPECTED
 
 # Plain names whose value the guard looks at: see `asked` in the guards.
-ASKED: Final = frozenset({"format", "format_map", "obj", "register"})
+ASKED: Final = frozenset({"format", "format_map", "mro", "obj", "register"})
 _TEXT_NAMES: Final = frozenset({"__name__", "__qualname__", "__doc__"})
 _KEPT_TYPES: Final = frozenset({"int", "str", "float", "bool", "bytes", "list", "dict", "set", "tuple"})
 KEPT_ANNOTATIONS: Final = frozenset({"ClassVar", "InitVar", "KW_ONLY"}) | _KEPT_TYPES
@@ -65,7 +65,7 @@ def is_reserved(name: str) -> bool:
     return name.startswith("_") and name.endswith("_") and name.strip("_") != ""
 
 
-class ScriptTransformer(RestrictingNodeTransformer):  # type: ignore[misc]
+class ScriptTransformer(RestrictingNodeTransformer):
     """Turns the tree of a script into one with guards, and notes every problem."""
 
     def __init__(self, *, full: bool, filename: str, doc: str | None, bound: frozenset[str]) -> None:
@@ -100,7 +100,7 @@ class ScriptTransformer(RestrictingNodeTransformer):  # type: ignore[misc]
     def _scope(self) -> Scope:
         return self._scopes[-1]
 
-    def _call(self, like: ast.AST, guard: str, *args: ast.expr, **fields: Any) -> ast.Call:
+    def _call(self, like: Any, guard: str, *args: ast.expr, **fields: Any) -> ast.Call:
         call = ast.Call(func=ast.Name(guard, ast.Load()), args=list(args), keywords=fields.get("keywords", []))
         copy_locations(call, like)
         return call
@@ -230,22 +230,19 @@ class ScriptTransformer(RestrictingNodeTransformer):  # type: ignore[misc]
         self._refuse(node, name, advice.ATTRIBUTES.get(name, default))
         return node
 
+    def _is_builtin(self, node: ast.expr, name: str) -> bool:
+        return isinstance(node, ast.Name) and node.id == name and name not in self._bound
+
     def _is_super(self, node: ast.expr) -> bool:
-        return (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Name)
-            and node.func.id == "super"
-            and "super" not in self._bound
-        )
+        return isinstance(node, ast.Call) and self._is_builtin(node.func, "super")
 
     # ---- items, calls, iteration ----
 
     def visit_Subscript(self, node: ast.Subscript) -> Any:
         """Items are plain Python, except with full guards."""
-        if not isinstance(node.ctx, ast.Load) and isinstance(node.value, ast.Attribute):
-            if node.value.attr == "__dict__":
-                self._refuse(node, "__dict__", advice.ATTRIBUTES["__dict__"])
-                return node
+        if not isinstance(node.ctx, ast.Load) and _is_vars(node.value):
+            self._refuse(node, "__dict__", advice.ATTRIBUTES["__dict__"])
+            return node
         node = self.node_contents_visit(node)
         if not self._full:
             return node
@@ -261,22 +258,20 @@ class ScriptTransformer(RestrictingNodeTransformer):  # type: ignore[misc]
             inner = func.value
             if func.attr == "format":
                 return self._formatting(node, inner)
-            if isinstance(inner, ast.Attribute) and inner.attr == "__dict__":
+            if isinstance(inner, ast.Attribute) and _is_vars(inner):
                 if func.attr == "update":
                     return self._guarded_call(node, "_updatevars_", inner.value)
                 if func.attr in _DICT_METHODS:
                     self._refuse(node, "__dict__", advice.ATTRIBUTES["__dict__"])
                     return node
-            if func.attr == "__setattr__" and isinstance(inner, ast.Name) and inner.id == "object":
-                if len(node.args) == 3 and not node.keywords and "object" not in self._bound:
-                    return self._guarded_call(node, "_osetattr_")
-        elif isinstance(func, ast.Name) and func.id == "type" and "type" not in self._bound:
-            if len(node.args) == 3 or node.keywords:
-                self._refuse(
-                    node,
-                    "type()",
-                    "type() with three arguments makes classes and is not in scripts: write a class statement",
-                )
+            if func.attr == "__setattr__" and self._is_builtin(inner, "object") and len(node.args) == 3:
+                return self._guarded_call(node, "_osetattr_")
+        elif self._is_builtin(func, "type") and (len(node.args) == 3 or node.keywords):
+            self._refuse(
+                node,
+                "type()",
+                "type() with three arguments makes classes and is not in scripts: write a class statement",
+            )
         node = self.node_contents_visit(node)
         starred = any(isinstance(arg, ast.Starred) for arg in node.args)
         if self._full and (starred or any(word.arg is None for word in node.keywords)):
@@ -288,11 +283,11 @@ class ScriptTransformer(RestrictingNodeTransformer):  # type: ignore[misc]
         return self._call(node, guard, *args, keywords=[self.visit(word) for word in node.keywords])
 
     def _formatting(self, node: ast.Call, text: ast.expr) -> Any:
-        if not self._full and isinstance(text, ast.Constant) and isinstance(text.value, str):
-            if _guards.is_simple_format(text.value):
-                node.args = [self.visit(arg) for arg in node.args]
-                node.keywords = [self.visit(word) for word in node.keywords]
-                return node
+        constant = text.value if isinstance(text, ast.Constant) else None
+        if not self._full and isinstance(constant, str) and _guards.is_simple_format(constant):
+            node.args = [self.visit(arg) for arg in node.args]
+            node.keywords = [self.visit(word) for word in node.keywords]
+            return node
         return self._guarded_call(node, "_format_", text)
 
     def guard_iter(self, node: Any) -> Any:
@@ -309,15 +304,14 @@ class ScriptTransformer(RestrictingNodeTransformer):  # type: ignore[misc]
         """Class-level declarations are checked; ``x.__dict__[k] = v`` becomes a guarded write."""
         if len(node.targets) == 1:
             target = node.targets[0]
-            if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Attribute):
-                if target.value.attr == "__dict__":
-                    parts = (target.value.value, target.slice, node.value)
-                    call = self._call(node, "_osetattr_", *(self.visit(part) for part in parts))
-                    return ast.copy_location(ast.Expr(call), node)
-            if self._scope.kind == "class" and isinstance(target, ast.Name):
-                if target.id in {"__slots__", "__match_args__"}:
-                    self._declaration(node, target.id)
-                    return node
+            if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Attribute) and _is_vars(target.value):
+                parts = (target.value.value, target.slice, node.value)
+                call = self._call(node, "_osetattr_", *(self.visit(part) for part in parts))
+                return ast.copy_location(ast.Expr(call), node)
+            declared = target.id if self._scope.kind == "class" and isinstance(target, ast.Name) else ""
+            if declared in {"__slots__", "__match_args__"}:
+                self._declaration(node, declared)
+                return node
         node = self.node_contents_visit(node)
         if not self._full or not any(isinstance(t, ast.Tuple) for t in node.targets):
             return node
@@ -378,10 +372,15 @@ class ScriptTransformer(RestrictingNodeTransformer):  # type: ignore[misc]
     def visit_AugAssign(self, node: ast.AugAssign) -> Any:
         """``x += v`` for names, items and attributes: each part is evaluated once."""
         target, operator = node.target, ast.Constant(IOPERATOR_TO_STR[type(node.op)])
-        if isinstance(target, ast.Attribute) and not is_dunder(target.attr) and target.attr not in INSPECTED:
-            if (self._full or target.attr in ASKED) and not is_reserved(target.attr):
-                parts = (self.visit(target.value), ast.Constant(self._mangled(target.attr)), self.visit(node.value))
-                return ast.copy_location(ast.Expr(self._call(node, "_augattr_", operator, *parts)), node)
+        asked = isinstance(target, ast.Attribute) and (self._full or target.attr in ASKED)
+        if (
+            isinstance(target, ast.Attribute)
+            and asked
+            and target.attr not in INSPECTED
+            and not is_reserved(target.attr)
+        ):
+            parts = (self.visit(target.value), ast.Constant(self._mangled(target.attr)), self.visit(node.value))
+            return ast.copy_location(ast.Expr(self._call(node, "_augattr_", operator, *parts)), node)
         if self._full and isinstance(target, ast.Subscript):
             items = (self.visit(target.value), self.visit(target.slice), self.visit(node.value))
             return ast.copy_location(ast.Expr(self._call(node, "_augitem_", operator, *items)), node)
@@ -588,6 +587,11 @@ def _parameters(args: ast.arguments) -> Iterator[ast.arg]:
     yield from args.kwonlyargs
     if args.kwarg:
         yield args.kwarg
+
+
+def _is_vars(node: ast.expr) -> bool:
+    """Is this ``x.__dict__``?"""
+    return isinstance(node, ast.Attribute) and node.attr == "__dict__"
 
 
 def _inside(body: list[ast.stmt]) -> Iterator[ast.AST]:

@@ -42,7 +42,7 @@ class ZoneInfo(zoneinfo.ZoneInfo):
             raw = _data.get(key)
             if raw is None:
                 raise zoneinfo.ZoneInfoNotFoundError(f"No time zone found with key {key}")
-            found = _made[key] = super().from_file(io.BytesIO(raw), key=key)  # type: ignore[assignment]
+            found = _made[key] = super().from_file(io.BytesIO(raw), key=key)
         return found
 
     @classmethod
