@@ -144,7 +144,7 @@ async def _watch(site: Site, runs: Runs, uplink: Uplink) -> None:
     """Act on the stop button, and tell the controller what changed."""
     before: link.Status | None = None
     while True:
-        if site.paused:
+        if site.look_for_pause():
             for run_id in runs.running:
                 runs.cancel(run_id, "the site host, who paused this vantage point")
         status = _status(site)

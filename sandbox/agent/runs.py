@@ -123,7 +123,7 @@ class Runs:
 
     def _admit(self, offer: link.Offer) -> Refusal | None:
         site = self._site
-        if site.paused:
+        if site.look_for_pause():
             return _platform(Code.PAUSED, f"the site host of {site.vp.name} has paused it", "pause")
         policy = site.policy.current
         if policy is None or site.why_not():

@@ -103,6 +103,7 @@ class Site:
         state: the folder of this vantage point.
         guards: ``static`` or ``full``.
         trouble: why no script may run at all; empty when they may.
+        paused: the site host has pressed stop; as of the last `look_for_pause`.
     """
 
     vp: calls.Instance
@@ -114,6 +115,7 @@ class Site:
     state: Path
     guards: str = "static"
     trouble: str = ""
+    paused: bool = False
     _version: str = field(default_factory=lambda: version("onvp"))
 
     @property
@@ -121,10 +123,10 @@ class Site:
         """While it is there, nothing runs: the site host's stop."""
         return self.state / "paused"
 
-    @property
-    def paused(self) -> bool:
-        """Has the site host pressed stop?"""
-        return self.pause_file.exists()
+    def look_for_pause(self) -> bool:
+        """Look whether the site host has pressed stop; `paused` says so from then on."""
+        self.paused = self.pause_file.exists()
+        return self.paused
 
     def why_not(self) -> str:
         """Why no script may run now; empty when they may."""

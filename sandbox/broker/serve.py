@@ -83,13 +83,14 @@ class Connection:
         self._credit = float(FRAMES_PER_S)
         self._credited = time.monotonic()
         self._closed = False
+        self._listening = False
         self.prober: Probing | None = None
         sock.setblocking(False)
 
     def start(self, job: calls.Job) -> None:
         """Say what to run, and begin to listen."""
         self._send(job)
-        self._loop.add_reader(self._sock, self._readable)
+        self._listen(True)
 
     def close(self) -> None:
         """Stop; the worker sees the end of the connection. Safe to call again."""
@@ -151,14 +152,23 @@ class Connection:
         self._since_room += sum(map(len, turn))
         if self._since_room > ROOM_EVERY_BYTES:
             self._since_room = 0
-            self._loop.remove_reader(self._sock)
+            self._listen(False)
             self._waiting = asyncio.ensure_future(self._wait_for_room())
         elif self._bodies or pause:
             # Not reading is what slows the worker down: its socket fills, and it blocks.
-            self._loop.remove_reader(self._sock)
+            self._listen(False)
             self._loop.call_later(pause, self._serve)
         else:
-            self._loop.add_reader(self._sock, self._readable)
+            self._listen(True)
+
+    def _listen(self, wanted: bool) -> None:
+        """Read from the worker, or leave it unread."""
+        if wanted != self._listening:
+            self._listening = wanted
+            if wanted:
+                self._loop.add_reader(self._sock, self._readable)
+            else:
+                self._loop.remove_reader(self._sock)
 
     async def _wait_for_room(self) -> None:
         await self._room()
