@@ -192,11 +192,19 @@ class Controller:
         self.notices.tell(run)
         _log.info("run-ended-by-controller", run=run, vp=vp, outcome=end.outcome, reason=end.reason)
 
+    async def _end_revoked(self) -> None:
+        """Close the links of vantage points that were removed or enrolled anew since they called."""
+        tokens = await self.database.read(lambda store: store.vp_tokens())
+        for each in list(self._links.values()):
+            if tokens.get(each.name) != each.token:
+                each.end(vps.CLOSE_REFUSED, "this vantage point was removed, or enrolled anew")
+
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
             try:
                 await self.apply(self.fleet.tick(time.monotonic()))
+                await self._end_revoked()
             except Exception:  # noqa: BLE001
                 # The clock goes on: a fault at one tick must not keep later losses from being seen.
                 _log.exception("tick-failed")

@@ -100,8 +100,7 @@ def event_line(row: EventRow) -> bytes:
             assert isinstance(body, link.Result)
             data = _result(body.json)
         case _:
-            data = msgspec.to_builtins(link.decode_body(row.body))
-            del data["type"]
+            data = _plain(link.decode_body(row.body))
     return encode(EventLine(row.id, row.run, row.vp, row.time, row.type, data)) + b"\n"
 
 
@@ -156,9 +155,39 @@ def end_view(body: bytes | None) -> dict[str, Any] | None:
     """How a run ended on a vantage point, in the vantage point's words."""
     if body is None:
         return None
-    data: dict[str, Any] = msgspec.to_builtins(link.decode_body(body))
+    return _plain(link.decode_body(body))
+
+
+def _plain(body: link.Body) -> dict[str, Any]:
+    """An event's fields. What a vantage point put into `Any` fields may be no JSON; it is left out then."""
+    if isinstance(body, link.End):
+        body = msgspec.structs.replace(body, facts=_json_or_nothing(body.facts))
+    elif isinstance(body, link.Clamped):
+        clamps = [
+            msgspec.structs.replace(each, asked=_json_or_text(each.asked), given=_json_or_text(each.given))
+            for each in body.clamps
+        ]
+        body = msgspec.structs.replace(body, clamps=clamps)
+    data: dict[str, Any] = msgspec.to_builtins(body)
     del data["type"]
     return data
+
+
+def _json_or_nothing(facts: dict[str, Any]) -> dict[str, Any]:
+    return facts if _is_json(facts) else {"unreadable": True}
+
+
+def _json_or_text(value: Any) -> Any:
+    return value if _is_json(value) else repr(value)[:200]
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        msgspec.json.encode(msgspec.to_builtins(value, str_keys=True))
+        msgspec.json.encode(value)
+    except (TypeError, ValueError, RecursionError, OverflowError):
+        return False
+    return True
 
 
 def vp_view(name: str, enrolled: float, seen: float | None, hello: link.Hello | None) -> dict[str, Any]:

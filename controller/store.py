@@ -25,7 +25,10 @@ from onvp.controller.errors import EnrolmentError, NameTakenError, NotFoundError
 from onvp.sandbox.wire import link
 from onvp.sandbox.wire.errors import Outcome
 
-BULK = ("output", "result", "measurement", "artifact")
+COUNTED = ("output", "result", "measurement", "artifact", "refusal", "clamped", "note")
+"""What counts against the limit of a run; how it went (states and its end) is always kept."""
+
+LONGEST_NAME = 1000
 _SCHEMAS = ("0001.sql",)
 _PIECES_BYTES = 1 << 20
 
@@ -275,6 +278,10 @@ class Store:
         row = self._db.execute("SELECT name, acked FROM vps WHERE token = ?", (token,)).fetchone()
         return None if row is None else (row[0], row[1])
 
+    def vp_tokens(self) -> dict[str, bytes]:
+        """The hash of each vantage point's token."""
+        return dict(self._db.execute("SELECT name, token FROM vps"))
+
     def vps(self) -> list[VpRow]:
         """Every enrolled vantage point."""
         rows = self._db.execute("SELECT name, enrolled, acked, hello, seen FROM vps ORDER BY name")
@@ -374,8 +381,8 @@ class Store:
             self._db.execute("UPDATE placements SET outcome = NULL, ended = NULL WHERE run = ? AND vp = ?", where)
             self._db.execute("UPDATE runs SET ended = NULL WHERE id = ?", (event.run,))
         kind, part, fresh, size = describe(event.body)
-        if kind in BULK:
-            if placement.bytes + size > most_bytes:
+        if kind in COUNTED:
+            if placement.bytes + size > most_bytes or len(part) > LONGEST_NAME:
                 self._db.execute("UPDATE placements SET dropped = dropped + 1 WHERE run = ? AND vp = ?", where)
                 if placement.dropped == 0:
                     note = f"the controller keeps at most {most_bytes >> 20} MiB of a run; the rest is dropped"
@@ -514,7 +521,7 @@ def describe(body: link.Body) -> tuple[str, str, bool, int]:
         case link.Result(json):
             return kind, "", False, len(json)
         case _:
-            return kind, "", False, 0
+            return kind, "", False, len(link.encode(body))
 
 
 def _statements(text: str) -> Iterator[str]:

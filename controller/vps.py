@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 GREETING_S = 20.0
 BATCH_BYTES = 8 << 20
+HELLO_BYTES = 256 << 10
+YEAR_9999_S = 253_402_300_800
 
 CLOSE_REFUSED = 1008
 CLOSE_LATER = 1013
@@ -43,8 +45,9 @@ _log = structlog.get_logger("onvp.vps")
 class Link:
     """One connected vantage point."""
 
-    def __init__(self, controller: "Controller", socket: WebSocket, name: str, acked: int) -> None:
+    def __init__(self, controller: "Controller", socket: WebSocket, name: str, acked: int, token: bytes) -> None:
         self.name = name
+        self.token = token
         self._controller = controller
         self._socket = socket
         self._acked = acked
@@ -89,11 +92,13 @@ class Link:
     async def _greet(self) -> None:
         try:
             async with asyncio.timeout(GREETING_S):
-                hello, _ = await self._receive()
+                hello, size = await self._receive()
         except TimeoutError as error:
             raise PeerError(f"no greeting within {GREETING_S:g} s") from error
         if not isinstance(hello, link.Hello):
             raise PeerError(f"the first message was {type(hello).__name__}, not Hello")
+        if size > HELLO_BYTES:
+            raise PeerError(f"a greeting of {size} bytes; the limit is {HELLO_BYTES}")
         if hello.protocol != link.PROTOCOL:
             raise PeerError(f"the agent speaks version {hello.protocol} of the link, this controller {link.PROTOCOL}")
         hello = messages.named(hello, self.name)
@@ -108,7 +113,7 @@ class Link:
             message, size = await self._receive()
             match message:
                 case link.Event():
-                    self._check_number(message.seq)
+                    self._check(message)
                     self._batch.append(message)
                     self._batch_bytes += size
                     self._arrived.set()
@@ -120,7 +125,11 @@ class Link:
                 case _:
                     raise PeerError(f"{type(message).__name__} in the middle of a link")
 
-    def _check_number(self, seq: int) -> None:
+    def _check(self, event: link.Event) -> None:
+        """Refuse what no agent sends; everything else can be stored."""
+        seq = event.seq
+        if not 0 < seq < 1 << 62 or not 0 <= event.time < YEAR_9999_S or len(event.run) > 100:
+            raise PeerError("an event with an impossible number, time or run")
         if self._last is None:
             if seq > self._acked + 1:
                 # The controller came back from a backup that is older than its last acknowledgement.
@@ -167,11 +176,8 @@ async def serve(socket: WebSocket) -> None:
     """The endpoint."""
     controller: Controller = socket.app.state.controller
     secret = auth.bearer(socket.headers.get("authorization"))
-    found = (
-        await controller.database.read(lambda store: store.vp_by_token(auth.digest(secret)))
-        if secret is not None
-        else None
-    )
+    token = auth.digest(secret or "")
+    found = await controller.database.read(lambda store: store.vp_by_token(token))
     if found is None:
         where = socket.client.host if socket.client else "?"
         _log.warning("vp-unauthorized", address=where, with_token=secret is not None)
@@ -182,7 +188,7 @@ async def serve(socket: WebSocket) -> None:
         await socket.send_denial_response(JSONResponse(error.body(), error.status))
         return
     await socket.accept()
-    await Link(controller, socket, *found).serve()
+    await Link(controller, socket, *found, token).serve()
 
 
 async def close(socket: WebSocket, code: int, reason: str) -> None:

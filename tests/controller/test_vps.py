@@ -2,20 +2,23 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from onvp.controller import settings
+from onvp.controller.store import Store
 from onvp.sandbox.agent.uplink import websocket_address
-from onvp.sandbox.wire import link
+from onvp.sandbox.wire import calls, link
 from tests.controller.world import Vp, World, controller, hello, request, until
 
 
@@ -39,9 +42,9 @@ async def greet(socket: ClientConnection) -> link.Welcome:
     return welcome
 
 
-def event(seq: int, run: str = "r", body: link.Body | None = None) -> bytes:
+def event(seq: int, run: str = "r", body: link.Body | None = None, when: float = 0.0) -> bytes:
     """An event as it is sent."""
-    return link.encode(link.Event(seq, run, 0.0, body or link.Output("x")))
+    return link.encode(link.Event(seq, run, when, body or link.Output("x")))
 
 
 def test_no_token_no_link(tmp_path: Path) -> None:
@@ -71,6 +74,12 @@ HOSTILE = [
     pytest.param([GREETING, GREETING], "Hello in the middle", id="greets twice"),
     pytest.param([GREETING, event(1), event(3)], "event 3 came after event 1", id="gap"),
     pytest.param([GREETING, event(2), event(1)], "event 1 came after event 2", id="backwards"),
+    pytest.param([GREETING, event(0)], "impossible", id="number zero"),
+    pytest.param([GREETING, event(1 << 63)], "impossible", id="number beyond all bounds"),
+    pytest.param([GREETING, event(1, when=float("nan"))], "impossible", id="no time"),
+    pytest.param([GREETING, event(1, when=1e18)], "impossible", id="a time after all calendars"),
+    pytest.param([GREETING, event(1, "r" * 1000)], "impossible", id="a run's id that is none"),
+    pytest.param([link.encode(hello("vp1", version="x" * (1 << 20)))], "greeting of", id="huge greeting"),
     pytest.param([GREETING, event(1)[:-3]], "not a message of an agent", id="cut"),
     pytest.param([GREETING, event(1) + b"\x00"], "not a message of an agent", id="something behind it"),
     pytest.param([GREETING, b"\x91" * 100_000], "not a message of an agent", id="nested without end"),
@@ -162,6 +171,55 @@ def test_repeated_events_are_stored_once(tmp_path: Path) -> None:
                     message = link.decode_from_controller(await socket.recv())  # type: ignore[arg-type]
                     acked = message.seq if isinstance(message, link.Ack) else acked
             assert (await user.get(f"/v1/runs/{run}/vps/vp1/file?name=output.txt")).text == "1\n2\n3\n4\n"
+
+    asyncio.run(go())
+
+
+def test_strange_values_do_not_hide_a_run(tmp_path: Path) -> None:
+    """Whatever a VP puts into free fields, its run can still be listed, shown, followed and fetched."""
+    strange = {"bytes": b"\xff", "nan": float("nan"), "deep": {"x": msgspec.msgpack.Ext(5, b"y")}}
+    bodies = (
+        link.State("s" * 1000),
+        link.Clamped("ping", "x", [calls.Clamp("a", msgspec.msgpack.Ext(1, b""), {1: 2}, "r", "w")]),
+        link.Artifact("n" * 5000, b"x"),
+        link.Result(b"\xff"),
+        link.Output("\x00\u2028"),
+        link.End(outcome="a word of its own", status=1 << 62, counters={"x": float("inf")}, facts=strange),
+    )
+
+    async def go() -> None:
+        async with controller(tmp_path) as world, world.vp("vp1") as vp, world.user() as user:
+            run = (await user.post("/v1/runs", json=request())).json()["run"]
+            await vp.wait(lambda: bool(vp.offers))
+            for body in bodies:
+                vp.spool.append(run, body)
+            told = (await user.get(f"/v1/runs/{run}/events?follow=1")).text
+            kinds = [json.loads(line)["type"] for line in told.split("\n") if line]
+            assert kinds == ["run", "state", "clamped", "note", "result", "output", "end", "run"]
+            for path in ("", f"/{run}", f"/{run}/vps/vp1/files", f"/{run}/vps/vp1/file?name=run.json"):
+                assert (await user.get(f"/v1/runs{path}")).status_code == 200
+            assert (await user.get(f"/v1/runs/{run}")).json()["vps"]["vp1"]["outcome"] == "failed"
+
+    asyncio.run(go())
+
+
+def test_a_removed_vp_is_cut_off(tmp_path: Path) -> None:
+    """Removing a VP, or enrolling it anew, ends its link at once, not only at its next call."""
+
+    async def go() -> None:
+        async with controller(tmp_path) as world:
+            identity = await world.identity("vp1")
+            async with dialled(world, identity.token) as socket:
+                await greet(socket)
+                store = Store(world.data / settings.DATABASE)
+                store.begin()
+                store.remove_vp("vp1")
+                store.commit()
+                store.close()
+                with pytest.raises(ConnectionClosed) as caught:
+                    await socket.recv()
+                assert caught.value.rcvd is not None
+                assert "removed" in caught.value.rcvd.reason
 
     asyncio.run(go())
 
