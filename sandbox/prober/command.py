@@ -8,7 +8,8 @@ is written out even at its default, so that what was judged is what is sent.
 Where upstream's Python module disagrees with its own documentation, the documentation holds: confidence of
 a trace is ``-c``; ``attempts`` of dns counts queries; quotes in http headers are escaped.
 
-Never rendered, because a line of it kills a prober: ``sting``, ``dealias -m prefixscan -x``. Nor, because no
+Never rendered, because a line of it kills a prober: ``sting``, ``dealias -m prefixscan -x``, timestamp pings with
+a payload; or holds it up for minutes: pings with tens of thousands of source ports. Nor, because no
 parameter asks for it: ``-O spoof``, ``-O raw``, ``-y``.
 
 Source: scamper(1), the option parsers of 20211212 and 20260420, and both programs driven.
@@ -25,6 +26,11 @@ from onvp.sandbox.prober import values as v
 from onvp.sandbox.prober.dialect import TIME_SUFFIXES, Dialect, Generation
 from onvp.sandbox.prober.errors import Inexpressible
 from onvp.sandbox.prober.line import Line
+
+ATTEMPTS_WITH_PORTS = 500
+"""How many sockets one ping may make a current scamper open."""
+
+_PORT_PER_ATTEMPT = frozenset({"tcp-syn-sport", "tcp-ack-sport", "udp-sport"})
 
 
 class _Row(NamedTuple):
@@ -195,6 +201,8 @@ def render(action: Action, dialect: Dialect) -> str:
     primitive = action.primitive
     if primitive not in dialect.primitives:
         raise Inexpressible(primitive, f"{dialect.name} has no {primitive}")
+    if isinstance(action, act.Ping):
+        _spare(action, dialect)
     line = Line(_COMMANDS.get(primitive, primitive), escapes=dialect.release >= TIME_SUFFIXES)
     for field, flag, show, omit, since in _ROWS[primitive]:
         value = getattr(action, field)
@@ -216,6 +224,24 @@ def render(action: Action, dialect: Dialect) -> str:
     else:
         end(line, action, dialect)
     return line.text()
+
+
+def _spare(action: act.Ping, dialect: Dialect) -> None:
+    """Refuse what the prober's parser takes and the prober does not survive."""
+    if action.method == "icmp-time" and action.payload is not None:
+        # A payload overruns the buffer of a timestamp request: abort, in both generations.
+        raise Inexpressible("payload", f"{dialect.name} cannot send a payload with method icmp-time: leave it out")
+    if (
+        action.method in _PORT_PER_ATTEMPT
+        and action.attempts > ATTEMPTS_WITH_PORTS
+        and dialect.generation is Generation.NEW
+    ):
+        # It binds a socket per attempt before the first packet, and answers nobody meanwhile.
+        raise Inexpressible(
+            "attempts",
+            f"{dialect.name} makes at most {ATTEMPTS_WITH_PORTS} attempts with method {action.method}, "
+            f"not {action.attempts}: give fewer",
+        )
 
 
 def _end_with_dst(line: Line, action: Any, dialect: Dialect) -> None:

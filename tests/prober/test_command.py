@@ -215,6 +215,20 @@ def test_a_wait_is_exact_or_refused(microseconds: int) -> None:
         assert int(whole) * S + fraction == microseconds
 
 
+def test_what_a_prober_does_not_survive_is_not_written() -> None:
+    """Its parser would take it: a timestamp with a payload, a socket for each of thousands of attempts."""
+    stamp = parse("ping", {"dst": V4, "method": "icmp-time", "payload": b"x"})
+    for dialect in (OLD, NEW):
+        refusal = supports(stamp, dialect)
+        assert refusal is not None
+        assert refusal.parameter == "payload"
+    for method in ("tcp-syn-sport", "tcp-ack-sport", "udp-sport"):
+        assert supports(parse("ping", {"dst": V4, "method": method, "attempts": 500}), NEW) is None
+        refusal = supports(parse("ping", {"dst": V4, "method": method, "attempts": 501}), NEW)
+        assert refusal is not None
+        assert refusal.parameter == "attempts"
+
+
 def test_releases_between_the_generations_get_what_they_had() -> None:
     """Each difference is bound to the release that first had it."""
     between = dialect_of("20230614")
