@@ -201,7 +201,9 @@ class LiveView:
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
         for name, vp in sorted(tally.vps.items()):
             state = vp.outcome or vp.state
-            counts = f"{vp.results} results" + (f", {vp.refused} refused" if vp.refused else "")
+            counts = f"{vp.results} result{'' if vp.results == 1 else 's'}" + (
+                f", {vp.refused} refused" if vp.refused else ""
+            )
             table.add_row(name, Text(visible(state), _STYLES.get(state, "dim")), counts)
         self._live.update(table)
 

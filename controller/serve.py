@@ -43,11 +43,24 @@ def configure_logs() -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
+class _Server(uvicorn.Server):
+    """Ends the streams of those who follow before it waits for its connections to end."""
+
+    def __init__(self, config: uvicorn.Config, controller: Controller) -> None:
+        super().__init__(config)
+        self._controller = controller
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._controller.notices.close()
+        await super().shutdown(sockets)
+
+
 def make_server(data: Path, config: settings.Settings) -> uvicorn.Server:
     """The server, ready to run."""
-    return uvicorn.Server(
+    controller = Controller(data, config)
+    return _Server(
         uvicorn.Config(
-            make_app(Controller(data, config)),
+            make_app(controller),
             host=config.listen,
             port=config.port,
             log_config=None,
@@ -61,7 +74,8 @@ def make_server(data: Path, config: settings.Settings) -> uvicorn.Server:
             ssl_certfile=data / config.certificate if config.has_tls else None,
             ssl_keyfile=data / config.key if config.has_tls else None,
             timeout_graceful_shutdown=5,
-        )
+        ),
+        controller,
     )
 
 

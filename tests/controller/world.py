@@ -51,7 +51,7 @@ class World:
         store.commit()
         store.close()
         return httpx.AsyncClient(
-            base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=30, trust_env=False
+            base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=30, trust_env=False, verify=False
         )
 
     def invitation(self, name: str | None = None, *, expires_in_s: float = 60.0) -> Invitation:
