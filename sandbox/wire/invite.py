@@ -44,9 +44,7 @@ def parse_invitation(text: str) -> Invitation:
     """
     match = _SHAPE.fullmatch("".join(text.split()))
     if match is None:
-        raise ValueError(
-            "this is not an onvp token. It has the form onvp1.SECRET.FINGERPRINT@URL; copy the whole line"
-        )
+        raise ValueError("this is not an onvp token. It has the form onvp1.SECRET.FINGERPRINT@URL; copy the whole line")
     secret, fingerprint, url = match.groups()
     return Invitation(secret, None if fingerprint == "-" else fingerprint, check_url(url))
 
@@ -65,9 +63,7 @@ def check_url(url: str) -> str:
     if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment or "@" in url:
         raise ValueError(f"the controller's URL {url!r} is not of the form https://HOST:PORT")
     if parts.scheme == "http" and not is_loopback(host):
-        raise ValueError(
-            f"{url!r} would send secrets in the clear: only a loopback address may do without TLS"
-        )
+        raise ValueError(f"{url!r} would send secrets in the clear: only a loopback address may do without TLS")
     return url.rstrip("/")
 
 
