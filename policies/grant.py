@@ -18,6 +18,7 @@ class MadeByDecide(type):
     """A class whose call raises: instances come from `decide` alone."""
 
     def __call__(cls, *args: object, **kwargs: object) -> NoReturn:
+        """Refuse."""
         raise TypeError(f"{cls.__name__} is made by onvp.policies.decide.decide only")
 
     def _make(cls: type[T], *args: Any) -> T:
