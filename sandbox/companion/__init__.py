@@ -5,8 +5,8 @@ writer, measurements · ``session`` the control protocol's server side, without 
 memory answers may take · ``privileges`` giving them up.
 Commands: ``options`` the option grammar and value types · ``commands`` and ``midarcommands`` the command
 tables: text -> typed request.
-Measuring: ``measurement`` what every measurement looks like · ``dns`` ``http`` ``udpprobe`` ``midar`` one
-file per measurement · ``net`` clock, datagrams, connections.
+Measuring: ``measurement`` what every measurement looks like · ``dns`` ``http`` ``udpprobe``
+``owamp`` ``midar`` one file per measurement · ``net`` clock, datagrams, connections.
 Raw probes: ``schedules`` when which probe leaves · ``rawjob`` what companion and raw worker say to each
 other · ``rawworker`` the one process with raw sockets.
 Answers: ``results`` what was measured, as plain values · ``warts`` those values as records · ``errors``.

@@ -20,6 +20,7 @@ from onvp.sandbox.companion.options import (
     address,
     choice,
     duration_us,
+    moment_us,
     number,
     octets,
     one_address,
@@ -267,13 +268,91 @@ def udpprobe(text: str) -> UdpprobeRequest:
     )
 
 
-Request = Union[HostRequest, HttpRequest, UdpprobeRequest, MidarestRequest, MidardiscRequest]  # noqa: UP007
+# ---- owamp ----
+
+
+@dataclass(frozen=True)
+class OwampRequest:
+    """One-way delays (RFC 4656). `receives`: the target sends. `startat_us` 0 means in a second."""
+
+    dst: Address
+    receives: bool
+    schedule_us: tuple[int, ...]
+    attempts: int
+    size: int
+    dscp: int
+    ttl: int
+    zero: bool
+    startat_us: int
+    wait_timeout_us: int
+    userid: int
+
+
+OWAMP_HEADERS: Final = {4: 20 + 8 + 14, 6: 40 + 8 + 14}
+"""Bytes of a test packet without padding."""
+
+_MOST_SLOTS: Final = 1000
+_DAY_US: Final = 86_400 * SECOND
+
+
+def _schedule(text: str) -> tuple[int, ...]:
+    read = duration_us("schedule", "s", 1, 3600 * SECOND, step_us=1)
+    slots = tuple(read(slot.removeprefix("f")) for slot in text.split(","))
+    if len(slots) > _MOST_SLOTS:
+        raise CommandRefused(f"at most {_MOST_SLOTS} intervals")
+    return slots
+
+
+OWAMP: Final[Mapping[str, Option]] = {
+    "c": Option("attempts", number("attempts", 1, 65535)),
+    "d": Option("receives", choice("direction", {"tx": "tx", "rx": "rx"})),
+    "D": Option("dscp", number("dscp", 0, 63)),
+    "i": Option("schedule", _schedule),
+    "m": Option("ttl", number("ttl", 1, 255)),
+    "O": Option("options", choice("option", {"zero": True}), repeats=True),
+    "s": Option("size", number("size", 0, 65535)),
+    "U": USERID,
+    "w": Option("wait_timeout", duration_us("timeout", "s", 1 * SECOND, 20 * SECOND, step_us=SECOND)),
+    "@": Option("startat", moment_us("startat time")),
+}
+
+
+def owamp(text: str) -> OwampRequest:
+    """Read ``owamp [-@ epoch] [-c n] [-D dscp] [-i s,s...] [-m ttl] [-O zero] [-s n] [-w t] -d tx|rx ADDRESS``."""
+    v, words = parse("owamp", text, OWAMP)
+    dst = one_address("owamp", words)
+    least = OWAMP_HEADERS[dst.version]
+    size = v.get("size") or least
+    if size < least:
+        raise CommandRefused(f"ipv{dst.version} packet size too small")
+    schedule, attempts = v.get("schedule", (SECOND // 10,)), v.get("attempts", 10)
+    if sum(schedule) * (attempts // len(schedule) + 1) > _DAY_US:
+        raise CommandRefused("a schedule of more than a day")
+    return OwampRequest(
+        dst=dst,
+        receives=v.get("receives") == "rx",
+        schedule_us=schedule,
+        attempts=attempts,
+        size=size,
+        dscp=v.get("dscp", 0),
+        ttl=v.get("ttl", 255),
+        zero=bool(v["options"]),
+        startat_us=v.get("startat", 0),
+        wait_timeout_us=v.get("wait_timeout", 2 * SECOND),
+        userid=v.get("userid", 0),
+    )
+
+
+Request = Union[  # noqa: UP007
+    HostRequest, HttpRequest, UdpprobeRequest, OwampRequest, MidarestRequest, MidardiscRequest
+]
 
 READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "host": host,
     "http": http,
     "udpprobe": udpprobe,
     "dealias": dealias,
+    "owamp": owamp,
 }
 
 

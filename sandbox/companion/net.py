@@ -19,7 +19,14 @@ from onvp.sandbox.companion.options import Address
 SO_TIMESTAMPNS: Final = 35
 """socket(7); Python has no name for it. The control message has the same number."""
 
-_IP_PKTINFO: Final = 8
+_IP_PKTINFO, _IP_RECVTTL, _IP_RECVTOS = 8, 12, 13  # ip(7); Python has no names for the first two
+_TOLD_4: Final = socket.IPPROTO_IP, (_IP_PKTINFO, _IP_RECVTTL, _IP_RECVTOS)
+_TOLD_6: Final = (
+    socket.IPPROTO_IPV6,
+    (socket.IPV6_RECVPKTINFO, socket.IPV6_RECVHOPLIMIT, socket.IPV6_RECVTCLASS),
+)
+_TTLS: Final = (socket.IPPROTO_IP, socket.IP_TTL), (socket.IPPROTO_IPV6, socket.IPV6_HOPLIMIT)
+_TOSES: Final = (socket.IPPROTO_IP, socket.IP_TOS), (socket.IPPROTO_IPV6, socket.IPV6_TCLASS)
 _DATAGRAM_BYTES: Final = 65535
 
 
@@ -58,6 +65,8 @@ class Datagram(NamedTuple):
     data: bytes
     rx_us: int
     ifindex: int
+    ttl: int | None
+    tos: int | None
 
 
 class Datagrams:
@@ -72,10 +81,9 @@ class Datagrams:
         self._sock = sock = socket.socket(family(dst), socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
             sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-            if dst.version == 4:
-                sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
-            else:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+            level, wanted = _TOLD_4 if dst.version == 4 else _TOLD_6
+            for option in wanted:
+                sock.setsockopt(level, option, 1)
             if src is not None:
                 sock.bind((str(src), 0))
             sock.connect((str(dst), port))
@@ -89,6 +97,16 @@ class Datagrams:
     def close(self) -> None:
         """Give the socket back."""
         self._sock.close()
+
+    def aim(self, dst: Address, port: int, ttl: int, dscp: int) -> None:
+        """Talk to another port from now on, with this TTL and DSCP."""
+        if dst.version == 4:
+            self._sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+            self._sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)
+        else:
+            self._sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
+            self._sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, dscp << 2)
+        self._sock.connect((str(dst), port))
 
     def send(self, data: bytes) -> int:
         """Send, and return when (µs). An ICMP error that waits in the socket is somebody else's news.
@@ -130,17 +148,22 @@ class Datagrams:
             await readable(self._sock, deadline)
 
 
-def _told(ancillary: list[tuple[int, int, bytes]]) -> tuple[int, int]:
+def _told(ancillary: list[tuple[int, int, bytes]]) -> tuple[int, int, int | None, int | None]:
     rx_us, ifindex = now_us(), 0
+    ttl = tos = None
     for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
+        if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
             seconds, ns = struct.unpack("@qq", data[:16])
             rx_us = seconds * 1_000_000 + ns // 1000
-        elif level == socket.IPPROTO_IP and kind == _IP_PKTINFO:
+        elif (level, kind) == (socket.IPPROTO_IP, _IP_PKTINFO):
             (ifindex,) = struct.unpack("@i", data[:4])
-        elif level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO:
+        elif (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO):
             (ifindex,) = struct.unpack("@i", data[16:20])
-    return rx_us, ifindex
+        elif (level, kind) in _TTLS:
+            (ttl,) = struct.unpack("@i", data[:4])
+        elif (level, kind) in _TOSES:
+            tos = data[0]
+    return rx_us, ifindex, ttl, tos
 
 
 def _settle(ready: asyncio.Future[None]) -> None:

@@ -314,3 +314,62 @@ class Dealias:
     result: DealiasResult = DealiasResult.NONE
     errmsg: str = ""
     probes: list[DealiasProbe] = field(default_factory=list)
+
+
+class OwampResult(IntEnum):
+    """How an owamp measurement ended."""
+
+    DONE = 1
+    HALTED = 2
+    ERROR = 3
+    NOCONN = 4
+    NOTACCEPTED = 5
+    NOMODE = 6
+    TIMEOUT = 7
+
+
+@dataclass(frozen=True)
+class OwampRx:
+    """A test packet that arrived; `errest` is the receiver's error estimate, as the protocol has it."""
+
+    stamp_us: int
+    errest: int | None
+    dscp: int | None
+    ttl: int | None
+
+
+@dataclass
+class OwampTx:
+    """A test packet that was sent (`sent` False: the sender says that it was not)."""
+
+    seq: int
+    sched_us: int
+    stamp_us: int
+    errest: int | None = None
+    sent: bool = True
+    rxs: list[OwampRx] = field(default_factory=list)
+
+
+@dataclass
+class Owamp:
+    """An owamp measurement. `receives`: the target sends, and we receive."""
+
+    userid: int
+    dst: Address
+    receives: bool
+    schedule_us: tuple[int, ...]
+    attempts: int
+    size: int
+    dscp: int
+    ttl: int
+    zero: bool
+    wait_timeout_us: int
+    start_us: int
+    startat_us: int = 0
+    src: Address | None = None
+    hsrtt_us: int = 0
+    udp_sport: int = 0
+    udp_dport: int = 0
+    result: OwampResult = OwampResult.ERROR
+    errmsg: str = ""
+    txs: list[OwampTx] = field(default_factory=list)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-ROOM_BYTES: Final = 192 << 20
+ROOM_BYTES: Final = 128 << 20
 
 
 class Room:

@@ -24,9 +24,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from onvp.sandbox.companion import dns, http, midar, rawworker, session, udpprobe
+from onvp.sandbox.companion import dns, http, midar, owamp, rawworker, session, udpprobe
 from onvp.sandbox.companion.client import Client
-from onvp.sandbox.companion.commands import HostRequest, HttpRequest, UdpprobeRequest, read_command
+from onvp.sandbox.companion.commands import HostRequest, HttpRequest, OwampRequest, UdpprobeRequest, read_command
 from onvp.sandbox.companion.errors import CannotServe, CommandRefused
 from onvp.sandbox.companion.measurement import Measurement
 from onvp.sandbox.companion.midarcommands import MidardiscRequest, MidarestRequest
@@ -38,6 +38,7 @@ PRIMITIVES: Final[Mapping[type, str]] = {
     HostRequest: "dns",
     HttpRequest: "http",
     UdpprobeRequest: "udpprobe",
+    OwampRequest: "owamp",
     MidarestRequest: "midarest",
     MidardiscRequest: "midardisc",
 }
@@ -56,6 +57,7 @@ class Companion:
             HostRequest: dns.Dns,
             HttpRequest: lambda request: http.HttpGet(request, self._room),
             UdpprobeRequest: lambda request: udpprobe.Udp(request, self._room),
+            OwampRequest: owamp.OneWay,
         }
         self._missing = "" if raw else f"not offered: {no_raw}"
         self._line = midar.RawLine(raw) if raw else None

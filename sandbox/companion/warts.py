@@ -23,6 +23,9 @@ from onvp.sandbox.companion.results import (
     Http,
     Mx,
     Opt,
+    Owamp,
+    OwampRx,
+    OwampTx,
     Probedef,
     Query,
     Rr,
@@ -37,7 +40,7 @@ T = TypeVar("T")
 
 MAGIC: Final = 0x1205
 LIST, CYCLE_START, CYCLE_STOP = 1, 2, 4
-DEALIAS, HOST, HTTP, UDPPROBE, OWAMP = 9, 14, 15, 16, 32
+DEALIAS, HOST, HTTP, UDPPROBE, OWAMP = 9, 14, 15, 16, 17
 
 LIST_NUMBER: Final = 1
 """Each control connection has one list and one cycle; a decoder numbers both from 1."""
@@ -45,9 +48,9 @@ LIST_NUMBER: Final = 1
 _MOST_PARAMETERS: Final = 0xFFFF
 
 
-def record(kind: int, body: bytes) -> bytes:
-    """A whole record."""
-    return struct.pack("!HHI", MAGIC, kind, len(body)) + body
+def record(kind: int, *parts: bytes) -> bytes:
+    """A whole record out of the parts of its body (a large one is copied once)."""
+    return b"".join((struct.pack("!HHI", MAGIC, kind, sum(map(len, parts))), *parts))
 
 
 def block(*fields: bytes | None) -> bytes:
@@ -169,7 +172,7 @@ def host(r: Host) -> bytes:
         some(text, r.ecs),
         some(text, r.errmsg.encode("ascii", "replace")),
     )
-    return record(HOST, head + b"".join(_query(q, addr) for q in r.queries))
+    return record(HOST, head, *(_query(q, addr) for q in r.queries))
 
 
 def _query(q: Query, addr: Addresses) -> bytes:
@@ -248,7 +251,7 @@ def http(r: Http) -> bytes:
         some(stamp, r.maxtime_us),
         some(text, r.errmsg.encode("ascii", "replace")),
     )
-    return record(HTTP, head + b"".join(map(_buf, r.bufs)))
+    return record(HTTP, head, *map(_buf, r.bufs))
 
 
 def _buf(b: Buf) -> bytes:
@@ -309,7 +312,7 @@ def udpprobe(r: Udpprobe) -> bytes:
         if probe is not first:
             rest.append(block(stamp(probe.tx_us), u16(probe.sport), some(u8, len(probe.replies))))
         rest += [_udp_reply(reply, names) for reply in probe.replies]
-    return record(UDPPROBE, head + b"".join(rest))
+    return record(UDPPROBE, head, *rest)
 
 
 def _udp_reply(r: UdpReply, names: _Interfaces) -> bytes:
@@ -358,7 +361,7 @@ def dealias(r: Dealias) -> bytes:
             some(stamp, r.startat_us),
         )
     probedefs = [_probedef(i, d, addr) for i, d in enumerate(r.probedefs)]
-    return record(DEALIAS, b"".join((head, method, *probedefs, *(_probe(p, addr) for p in r.probes))))
+    return record(DEALIAS, head, method, *probedefs, *(_probe(p, addr) for p in r.probes))
 
 
 def _probedef(number: int, d: Probedef, addr: Addresses) -> bytes:
@@ -404,3 +407,58 @@ def _dealias_reply(r: DealiasReply, addr: Addresses) -> bytes:
         None,
         some(u16, r.size),
     )
+
+
+# ---- owamp ----
+
+_TX_NOT_SENT, _TX_ERREST = 0x01, 0x02
+_RX_DSCP, _RX_TTL, _RX_ERREST = 0x01, 0x02, 0x04
+
+
+def owamp(r: Owamp) -> bytes:
+    """An owamp measurement (type 17). Defaults are not written: port 861, one slot, ten packets, ..."""
+    head = block(
+        u32(LIST_NUMBER),
+        u32(LIST_NUMBER),
+        some(u32, r.userid),
+        None if r.src is None else address(r.src),
+        address(r.dst),
+        None,
+        some(u16, int(r.zero)),
+        stamp(r.start_us),
+        some(stamp, r.startat_us),
+        stamp(r.wait_timeout_us),
+        None if len(r.schedule_us) == 1 else u32(len(r.schedule_us)),
+        None if r.attempts == 10 else u32(r.attempts),
+        None if r.size == 42 else u16(r.size),
+        some(u8, int(r.receives)),
+        some(u8, r.dscp),
+        None if r.ttl == 255 else u8(r.ttl),
+        some(u32, r.hsrtt_us),
+        some(u8, r.result),
+        some(text, r.errmsg.encode("ascii", "replace")),
+        some(u16, r.udp_sport),
+        some(u16, r.udp_dport),
+        some(u32, len(r.txs)),
+    )
+    schedule = [block(stamp(us)) for us in r.schedule_us]
+    return record(OWAMP, head, *schedule, *map(_owamp_tx, r.txs))
+
+
+def _owamp_tx(t: OwampTx) -> bytes:
+    flags = (0 if t.sent else _TX_NOT_SENT) | (0 if t.errest is None else _TX_ERREST)
+    head = block(
+        some(stamp, t.sched_us),
+        some(stamp, t.stamp_us),
+        some(u32, t.seq),
+        some(u16, t.errest),
+        some(u8, flags),
+        some(u8, len(t.rxs)),
+    )
+    return head + b"".join(map(_owamp_rx, t.rxs))
+
+
+def _owamp_rx(x: OwampRx) -> bytes:
+    known = ((x.dscp, _RX_DSCP), (x.ttl, _RX_TTL), (x.errest, _RX_ERREST))
+    flags = sum(bit for value, bit in known if value is not None)
+    return block(stamp(x.stamp_us), some(u16, x.errest), some(u8, flags), some(u8, x.dscp), some(u8, x.ttl))

@@ -227,6 +227,14 @@ def test_huge_body_is_cut() -> None:
     assert RECORD_BYTES // 2 < len(found.joined(BufKind.RX_DATA)) <= RECORD_BYTES
 
 
+def test_a_sender_without_pause() -> None:
+    """A server that always has something to say cannot keep the process from looking at the clock."""
+    with ts.tcp_server(ts.forever(b"", CONTINUE * 100)) as port:
+        found = fetch(f"-m 1 -u http://x:{port}/ 127.0.0.1")
+
+    assert found.stop == "timeout", found.result.errmsg
+
+
 def test_no_room_left() -> None:
     """All measurements together have one bound as well."""
     with ts.tcp_server(ts.forever(b"HTTP/1.1 200 OK\r\n\r\n", bytes(1 << 16))) as port:

@@ -66,7 +66,7 @@ def test_capabilities(sock: Path) -> None:
     """A driver can ask which primitives are served, and why others are not."""
     with Dialogue(sock) as c:
         primitives = c.ask("get primitives").removeprefix("OK primitives ").split(",")
-    assert {"dns", "http", "udpprobe"} <= set(primitives)
+    assert {"dns", "http", "owamp", "udpprobe"} <= set(primitives)
 
 
 def test_clients_do_not_meet(sock: Path) -> None:
