@@ -38,7 +38,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from onvp.policies.action import Action
+from onvp.policies.action import Action, Trace
 from onvp.sandbox.prober import control
 from onvp.sandbox.prober.claims import Claims, Ticket, keys_of
 from onvp.sandbox.prober.command import render
@@ -277,6 +277,15 @@ class _Attached(Link):
         return len(self.jobs) + len(self.running)
 
 
+def _survives_halt(action: Action) -> bool:
+    """Whether a scamper lives on when this is halted.
+
+    Both generations write out hops that a trace has no room for yet, when it is to begin beyond the first
+    and is halted before its first probe.
+    """
+    return not isinstance(action, Trace) or action.firsthop == 1
+
+
 class Session:
     """One run's use of one prober; made by `Prober.open_session`."""
 
@@ -325,7 +334,10 @@ class Session:
         return dialect.name
 
     def halt(self, task: int) -> bool:
-        """End a task early: its partial result arrives as its result. False when there is no such task."""
+        """End a task early: its partial result arrives as its result. False when there is no such task.
+
+        A task whose halt scamper would not survive goes on to its end.
+        """
         job = self._jobs.get(task)
         if job is None:
             return False
@@ -333,7 +345,7 @@ class Session:
             with suppress(ValueError):
                 self._waiting.remove(job)
             self._fail_soon(job, "the task was halted before it was sent", Code.PROBER)
-        elif job.halted_at is None:
+        elif job.halted_at is None and _survives_halt(job.action):
             self._halt(job)
         return True
 
@@ -449,7 +461,7 @@ class Session:
     def _halt(self, job: _Job) -> None:
         job.halted_at = time.monotonic()
         # Not accepted yet: the halt follows the acceptance.
-        if job.id is not None and job.link is not None:
+        if job.id is not None and job.link is not None and _survives_halt(job.action):
             job.link.send(job.link.control.halt(job.id))
 
     # ---- what comes ----
@@ -466,7 +478,7 @@ class Session:
                 job.id = task_id
                 link.running[task_id] = job
                 if job.halted_at is not None:
-                    link.send(link.control.halt(task_id))
+                    self._halt(job)
             case control.Refused(token, reason):
                 why = f": {reason}" if reason else ""
                 message = f"{self._prober.dialect.name} did not accept the command{why}"

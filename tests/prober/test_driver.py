@@ -112,6 +112,28 @@ SIMILAR = [
 ]
 
 
+def test_a_trace_that_begins_later_is_not_halted_to_death(daemon: Daemon, place: Path) -> None:
+    """Scamper dies when such a trace is halted before its first probe; it ends by itself instead."""
+
+    async def play(slow: Daemon) -> None:
+        prober, session, notes = await session_with(slow)
+        for task in range(1, 4):
+            session.submit(grant("trace", dst=f"127.3.0.{task}", firsthop=2), task)
+        while jobs := [job for job in session._jobs.values() if job.id is None]:
+            assert jobs
+            await asyncio.sleep(0)
+        for task in range(1, 4):
+            session.halt(task)
+        await notes.ended(1, 2, 3)
+        assert {record_type(raw) for raw in notes.results.values()} == {TRACE}
+        assert not notes.failures
+        await prober.close()
+
+    # At this pace the halts come before the first probes.
+    with Daemon(daemon.program, place / "slow.sock", pps=5) as slow:
+        run(play(slow))
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_no_order_of_halts_and_ends_kills_the_prober(daemon: Daemon, seed: int) -> None:
     """Tasks at one target, halted and dropped in any order: it would die of those that it held back."""
