@@ -6,10 +6,12 @@ measurements stand in one part per prober connection, which `onvp try` joins.
 """
 
 import datetime
+import io
 import json
+import os
 import sys
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TextIO
 
 import msgspec
 
@@ -27,18 +29,31 @@ class Terminal:
         self._out = out
         self._files: dict[str, IO[bytes]] = {}
         self.end: link.End | None = None
+        self.trouble = ""
+        """Why what the run left is not complete in the folder; empty when it is."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # a terminal may not know every character
         self.started = datetime.datetime.now(datetime.UTC)
 
     async def room(self) -> None:
         """There is always room on a terminal."""
 
     def append(self, run: str, body: link.Body) -> None:
-        """Show and keep one event."""
+        """Show and keep one event. A disk that is full or a reader that has left does not end the run."""
+        try:
+            self._take(run, body)
+        except OSError as error:
+            if not self.trouble:
+                self.trouble = f"{error.strerror or error}"
+                _say(f"not all that the run leaves can be kept: {self.trouble}")
+            if isinstance(body, link.End):
+                self.end = body
+
+    def _take(self, run: str, body: link.Body) -> None:
         match body:
             case link.Output():
-                stream = sys.stderr if body.err else sys.stdout
-                stream.write(body.text)
-                stream.flush()
+                _write(sys.stderr if body.err else sys.stdout, body.text)
                 self._keep(records.OUTPUT, body.text.encode())
             case link.Result():
                 _say(f"result {body.json.decode(errors='replace')}")
@@ -109,5 +124,16 @@ class Terminal:
 
 
 def _say(text: Any) -> None:
-    sys.stdout.flush()
-    print(f"onvp: {text}", file=sys.stderr, flush=True)  # noqa: T201 - this is a command's output
+    _write(sys.stdout, "")
+    _write(sys.stderr, f"onvp: {text}\n")
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Write at once; when the reader has left (``onvp-vp try … | head``), nothing more is shown."""
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

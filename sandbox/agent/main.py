@@ -191,7 +191,8 @@ async def _attempt(prepared: Prepared, offer: link.Offer, out: Path | None) -> i
         while offer.run in runs.running:
             await asyncio.sleep(0.01)
         assert terminal.end is not None
-        return EXIT_STATUS[Outcome(terminal.end.outcome)]
+        status = EXIT_STATUS[Outcome(terminal.end.outcome)]
+        return max(status, EXIT_STATUS[Outcome.LOST]) if terminal.trouble else status
 
 
 @contextlib.contextmanager

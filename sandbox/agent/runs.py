@@ -30,11 +30,11 @@ from onvp.policies.grant import Refusal
 from onvp.policies.model import ScriptLimits
 from onvp.sandbox.agent.site import Site
 from onvp.sandbox.broker.judge import Judge
-from onvp.sandbox.broker.serve import Connection
+from onvp.sandbox.broker.serve import Connection, Turns
 from onvp.sandbox.broker.session import End, Quota, Session
 from onvp.sandbox.jail.errors import JailError
-from onvp.sandbox.jail.limits import Limits
-from onvp.sandbox.jail.spawn import Cause
+from onvp.sandbox.jail.limits import MIB, Limits
+from onvp.sandbox.jail.spawn import Cause, Worker
 from onvp.sandbox.jail.spawn import End as WorkerEnd
 from onvp.sandbox.wire import calls, link
 from onvp.sandbox.wire.errors import Code, Outcome
@@ -42,11 +42,12 @@ from onvp.sandbox.wire.errors import Code, Outcome
 log = structlog.get_logger("onvp.runs")
 
 LAST_WORDS_S = 2.0
-"""How long a worker that has said its last word is given to be reaped."""
+"""How long the last words of a worker that ended by itself may take to be read."""
+LAST_WORDS_OF_KILLED_S = 0.1
+"""The same for one that was ended: what it delivered before is kept, and the end is told soon."""
 
-
-NARROWABLE = ("cpu_s", "wall_s", "memory_bytes", "output_bytes", "artifact_bytes", "calls")
-"""Limits that an offer may lower."""
+LEAST = {"cpu_s": 0.001, "wall_s": 0.001, "memory_bytes": MIB, "output_bytes": 0, "artifact_bytes": 0, "calls": 0}
+"""The limits that an offer may lower, and the least that the jail takes for each."""
 
 
 class Sink(Protocol):
@@ -81,6 +82,7 @@ class Runs:
         self._sink = sink
         self._runs: dict[str, _Run] = {}
         self._known = set(known or ())
+        self._turns = Turns()
 
     @property
     def running(self) -> list[str]:
@@ -179,9 +181,9 @@ class Runs:
         site, offer, limits = self._site, run.offer, run.limits
         assert run.cancelled is not None
         tell(link.State(state="starting"))
-        worker = await site.jail.spawn(
-            Limits(memory_bytes=limits.memory_bytes, cpu_s=limits.cpu_s, wall_s=limits.wall_s)
-        )
+        worker = await self._spawn(run)
+        if worker is None:
+            return link.End(outcome=Outcome.CANCELLED, reason=f"cancelled by {run.cancelled.result()}")
         judge = Judge(
             lambda: None if site.paused else site.policy.current,
             site.ledger,
@@ -193,23 +195,25 @@ class Runs:
         quota = Quota(limits.output_bytes, limits.artifact_bytes, limits.calls)
         session = Session(judge, quota)
         ended: asyncio.Future[End | None] = asyncio.get_running_loop().create_future()
-        connection = Connection(worker.socket, session, tell, ended.set_result, self._sink.room)
-        prober = site.probers.open_session(connection)
-        connection.prober = prober
+        connection = Connection(worker.socket, session, tell, ended.set_result, self._sink.room, self._turns)
         died = asyncio.ensure_future(worker.wait())
+        prober = None
         try:
+            prober = connection.prober = site.probers.open_session(connection)
             connection.start(self._job(run))
             waiting: set[asyncio.Future[Any]] = {ended, died, run.cancelled}
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if died.done() and not ended.done():
                 # Its last words may still be in the socket: the end of the connection comes behind them.
-                await asyncio.wait({ended}, timeout=LAST_WORDS_S)
+                by_itself = died.result().cause is Cause.EXITED
+                await asyncio.wait({ended}, timeout=LAST_WORDS_S if by_itself else LAST_WORDS_OF_KILLED_S)
             said = ended.result() if ended.done() else None
             cancelled_by = run.cancelled.result() if run.cancelled.done() else None
         finally:
             connection.close()
-            prober.close()
-            worker.kill("the run is over")
+            if prober is not None:
+                prober.close()
+            worker.kill("its channel was closed")
         how = await died
         end = conclude(said, how, cancelled_by, limits)
         counters = {
@@ -218,6 +222,21 @@ class Runs:
             "memory_bytes": how.peak_bytes,
         }
         return _with(end, counters=counters)
+
+    async def _spawn(self, run: _Run) -> Worker | None:
+        """A worker; None when the run was cancelled before there was one."""
+        limits = run.limits
+        assert run.cancelled is not None
+        spawning = asyncio.ensure_future(
+            self._site.jail.spawn(Limits(memory_bytes=limits.memory_bytes, cpu_s=limits.cpu_s, wall_s=limits.wall_s))
+        )
+        waiting: set[asyncio.Future[Any]] = {spawning, run.cancelled}
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if spawning.done():
+            return spawning.result()
+        # A zygote that is being started is for the next run, too: it is not disturbed.
+        spawning.add_done_callback(_unwanted)
+        return None
 
     def _job(self, run: _Run) -> calls.Job:
         offer = run.offer
@@ -261,6 +280,8 @@ def conclude(said: End | None, how: WorkerEnd, cancelled_by: str | None, limits:
         return link.End(outcome=Outcome.CANCELLED, reason=f"cancelled by {cancelled_by}")
     if said is None:
         return _died(how, limits)
+    if said.status is None and said.code == Code.INTERNAL:
+        return link.End(outcome=Outcome.LOST, code=said.code, reason=said.reason)
     if said.status is None:
         return link.End(outcome=Outcome.KILLED, code=said.code, reason=said.reason, limit=said.limit)
     common: dict[str, Any] = {"status": said.status, "error": said.error, "problems": list(said.problems)}
@@ -305,12 +326,21 @@ def _platform(code: Code, sentence: str, rule: str) -> Refusal:
 
 def narrowed(limits: ScriptLimits, asked: dict[str, float]) -> ScriptLimits:
     """The policy's limits, lowered where the offer asks for less; what it cannot lower is left."""
-    lower = {
-        name: type(getattr(limits, name))(min(getattr(limits, name), value))
-        for name, value in asked.items()
-        if name in NARROWABLE and value > 0
-    }
+    lower = {}
+    for name, value in asked.items():
+        if name in LEAST and value > 0:
+            have = getattr(limits, name)
+            # Never above what the policy gives, whatever the least is.
+            lower[name] = type(have)(min(have, max(value, LEAST[name])))
     return msgspec.structs.replace(limits, **lower)
+
+
+def _unwanted(spawning: "asyncio.Future[Worker]") -> None:
+    """A worker came when nobody wanted it any more."""
+    if not spawning.cancelled() and spawning.exception() is None:
+        worker = spawning.result()
+        worker.socket.close()
+        worker.kill("the run was cancelled")
 
 
 def _with(end: link.End, **fields: Any) -> link.End:

@@ -36,7 +36,11 @@ from onvp.sandbox.broker.judge import Judge, Verdict
 from onvp.sandbox.wire import calls, link
 from onvp.sandbox.wire.errors import Code, WireError
 
-ARTIFACT_NAME = re.compile(r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]{0,127}")
+ARTIFACT_NAME = re.compile(r"[^./\\][^/\\]{0,127}")
+ARTIFACT_NAME_BYTES = 240
+"""Of a name as UTF-8: file systems take 255 (limits.h, NAME_MAX)."""
+PIECE_COST_BYTES = 64
+"""What a piece of an artifact counts besides its data: an event without data takes room, too."""
 OUTSTANDING_LIMIT = 2000
 """Tasks with the prober; more wait until some have ended."""
 HELD_LIMIT = 4096
@@ -44,6 +48,8 @@ HELD_LIMIT = 4096
 TOLD_LIMIT = 1000
 """Refusals, clamps and language problems of a run that are reported one by one; later ones are counted."""
 ARTIFACTS_LIMIT = 256
+LAST_WORDS = frozenset({Code.LANGUAGE, Code.SCRIPT_ERROR, Code.POLICY, Code.BUDGET, Code.RATE, Code.LIMIT})
+"""The codes with which a worker can end; anything else that it says there is a failure of the script."""
 
 
 # ---- effects ----
@@ -100,19 +106,19 @@ class Quota:
     Attributes:
         output_bytes: text and results together.
         artifact_bytes: artifacts and measurements together.
-        calls: how many submits; 0 for no limit.
+        calls: how many submits; None for no limit.
     """
 
     output_bytes: int
     artifact_bytes: int
-    calls: int = 0
+    calls: int | None = None
 
 
 @dataclass(slots=True)
 class _Task:
     verdict: Verdict
     sync: bool
-    started: float = 0.0
+    started: float | None = None
     halted: bool = False
 
 
@@ -151,6 +157,7 @@ class Session:
     _held: list[tuple[float, int]] = field(default_factory=list)
     _probing: int = 0
     _told: int = 0
+    _running: bool = False
     _problems: tuple[calls.Problem, ...] = ()
     _artifacts: set[str] = field(default_factory=set)
 
@@ -168,7 +175,7 @@ class Session:
             case calls.Submit():
                 return self._submit(message, now)
             case calls.Output():
-                return self._deliver(len(message.text.encode(errors="replace")), self._output(message))
+                return self._output(message)
             case calls.Emit():
                 return self._emit(message)
             case calls.Write():
@@ -176,11 +183,12 @@ class Session:
             case calls.Halt():
                 return self._halt(message, now)
             case calls.AskBudget():
-                return [Send(calls.Budget(seq=message.seq, left=self.left()))]
+                return [Send(calls.Budget(seq=message.seq, left=self.left(now)))]
             case calls.Started():
-                return [Tell(link.State(state="running"))]
+                return self._start()
             case calls.Refusals():
-                self._problems = tuple(message.problems[:TOLD_LIMIT])
+                if not self._running:
+                    self._problems = tuple(message.problems[:TOLD_LIMIT])
                 return []
             case calls.Done():
                 return []
@@ -193,34 +201,29 @@ class Session:
             return []
         effects: list[Effect] = []
         if task:
-            entry = self._tasks.pop(task, None)
+            entry = self._answered(task, now)
             if entry is None:
                 return []
-            self._probing -= 1
-            self._settle(entry, now)
             self.counters.results += 1
         effects.append(Send(calls.Record(task=task, data=data, connection=connection)))
         effects += self._deliver(len(data), Tell(link.Measurement(connection=connection, data=data)))
         if task:
-            effects += self.tick(now)
+            effects += self.tick(now)  # nothing, when the record was the one that passed the quota
         return effects
 
     def take_failure(self, task: int, message: str, code: str, now: float) -> list[Effect]:
         """The prober could not do a task."""
         if self.ended:
             return []
-        entry = self._tasks.pop(task, None)
-        if entry is None:
+        if self._answered(task, now) is None:
             return []
-        self._probing -= 1
-        self._settle(entry, now)
         self.counters.failed += 1
         return [Send(calls.Failed(task=task, message=message, code=code)), *self.tick(now)]
 
     def take_submitted(self, task: int, prober: str) -> list[Effect]:
         """A prober has taken a task."""
         entry = self._tasks.get(task)
-        if self.ended or entry is None or (entry.sync and not entry.verdict.clamps):
+        if self.ended or entry is None or entry.started is None or (entry.sync and not entry.verdict.clamps):
             return []
         verdict = entry.verdict
         accepted = calls.Accepted(task=task, clamps=list(verdict.clamps), delayed_s=verdict.delay_s, prober=prober)
@@ -228,12 +231,8 @@ class Session:
 
     def take_inexpressible(self, task: int, sentence: str, now: float) -> list[Effect]:
         """No prober here can do exactly that; nothing was sent."""
-        entry = self._tasks.pop(task, None)
-        if self.ended or entry is None:
+        if self.ended or self._answered(task, None) is None:
             return []
-        self._probing -= 1
-        entry.started = 0.0
-        self._settle(entry, now)
         return [*self._invalid(task, Code.UNSUPPORTED, sentence), *self.tick(now)]
 
     def take_gone(self, reason: str) -> list[Effect]:
@@ -257,17 +256,20 @@ class Session:
     def close(self, now: float) -> None:
         """The run is over for another reason: give back what was not sent."""
         self.ended = True
-        for entry in self._tasks.values():
-            self._settle(entry, now)
+        entries = list(self._tasks.values())
         self._tasks.clear()
         self._held.clear()
+        self._probing = 0
+        for entry in entries:
+            self._settle(entry, now)
+        self.judge.close()
 
-    def left(self) -> dict[str, float]:
+    def left(self, now: float) -> dict[str, float]:
         """What is left of budgets and quotas, by name."""
-        left = self.judge.left()
+        left = self.judge.left(now)
         left["script.output_bytes"] = max(0, self.quota.output_bytes - self.counters.output_bytes)
         left["script.artifact_bytes"] = max(0, self.quota.artifact_bytes - self.counters.artifact_bytes)
-        if self.quota.calls:
+        if self.quota.calls is not None:
             left["script.calls"] = max(0, self.quota.calls - self.counters.calls)
         return left
 
@@ -281,8 +283,8 @@ class Session:
         if len(self._held) >= HELD_LIMIT:
             return [self._breach(f"more than {HELD_LIMIT} calls wait at once")]
         self.counters.calls += 1
-        if self.quota.calls and self.counters.calls > self.quota.calls:
-            return [End(Code.LIMIT, f"the run made more than {self.quota.calls} calls", limit="calls")]
+        if self.quota.calls is not None and self.counters.calls > self.quota.calls:
+            return [self._limit("calls", f"the run made more than the {self.quota.calls} calls that the policy allows")]
         if message.instance != 0:
             return self._invalid(task, Code.BAD_VALUE, f"there is no instance {message.instance} here")
         try:
@@ -346,9 +348,27 @@ class Session:
         self.counters.invalid += 1
         return [Send(calls.Invalid(task=task, code=code, message=sentence))]
 
+    def _answered(self, task: int, now: float | None) -> _Task | None:
+        """The prober is through with a task: settle it. None when the prober does not have that task.
+
+        Args:
+            task: its number.
+            now: until when it may have sent; None when it sent nothing.
+        """
+        entry = self._tasks.get(task)
+        if entry is None or entry.started is None:
+            return None
+        del self._tasks[task]
+        self._probing -= 1
+        until = entry.started if now is None else now
+        if now is None:
+            entry.started = None
+        self._settle(entry, until)
+        return entry
+
     def _settle(self, entry: _Task, now: float) -> None:
         """Charge what was sent at most, and give the rest back."""
-        elapsed_us = int((now - entry.started) * 1e6) if entry.started else None
+        elapsed_us = None if entry.started is None else max(0, int((now - entry.started) * 1e6))
         self.counters.packets += self.judge.settle(entry.verdict, elapsed_us, now)
 
     # ---- the other messages ----
@@ -358,39 +378,50 @@ class Session:
         if entry is None or entry.halted:
             return []
         entry.halted = True
-        if entry.started:
+        if entry.started is not None:
             return [Halt(message.task)]
         del self._tasks[message.task]
+        self._held = [held for held in self._held if held[1] != message.task]
+        heapq.heapify(self._held)
         self._settle(entry, now)
         failed = calls.Failed(task=message.task, message="halted before it was sent", code=Code.PROBER)
         return [Send(calls.Accepted(task=message.task)), Send(failed)]
 
-    def _output(self, message: calls.Output) -> Tell:
+    def _start(self) -> list[Effect]:
+        if self._running:
+            return []
+        self._running = True
+        return [Tell(link.State(state="running"))]
+
+    def _output(self, message: calls.Output) -> list[Effect]:
         text = message.text
+        data = text.encode()
+        if not data:
+            return []
         room = self.quota.output_bytes - self.counters.output_bytes
-        if len(text) > room:
-            text = text[: max(0, room)]
-        return Tell(link.Output(text=text, err=message.err))
+        if len(data) > room:
+            text = data[: max(0, room)].decode(errors="ignore")
+        return self._deliver(len(data), Tell(link.Output(text=text, err=message.err)))
 
     def _emit(self, message: calls.Emit) -> list[Effect]:
         try:
-            if b"\n" in message.json:
+            if b"\n" in message.json or b"\r" in message.json:
                 raise ValueError("a result must be one line")
-            msgspec.json.decode(message.json, type=msgspec.Raw)
-        except (ValueError, RecursionError) as error:
+            msgspec.json.decode(message.json)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             return [self._breach(f"a result that is not JSON: {error}")]
         self.counters.emitted += 1
         return self._deliver(len(message.json), Tell(link.Result(json=message.json)))
 
     def _write(self, message: calls.Write) -> list[Effect]:
         name = message.name
-        if not ARTIFACT_NAME.fullmatch(name):
+        if not artifact_name_fits(name):
             return [self._breach(f"an artifact cannot be named {name[:200]!r}")]
         self._artifacts.add(name)
         if len(self._artifacts) > ARTIFACTS_LIMIT:
-            return [End(Code.LIMIT, f"the run wrote more than {ARTIFACTS_LIMIT} artifacts", limit="artifacts")]
+            return [self._limit("artifacts", f"the run wrote more than {ARTIFACTS_LIMIT} artifacts")]
         artifact = link.Artifact(name=name, data=message.data, last=message.last, truncate=message.truncate)
-        return self._deliver(len(message.data), Tell(artifact))
+        return self._deliver(len(message.data) + PIECE_COST_BYTES, Tell(artifact))
 
     def _deliver(self, size: int, tell: Tell) -> list[Effect]:
         """Count what is delivered against its quota; what passes the limit ends the run."""
@@ -403,23 +434,34 @@ class Session:
             name, used, most = "artifacts", counters.artifact_bytes, quota.artifact_bytes
         if used <= most:
             return [tell]
-        end = End(
-            Code.LIMIT, f"the run delivered more than the {most} bytes of {name} that the policy allows", limit=name
-        )
+        end = self._limit(name, f"the run delivered more than the {most} bytes of {name} that the policy allows")
         # Text is cut at the limit, so that it can be delivered; anything else would be over it.
         return [tell, end] if isinstance(tell.body, link.Output) else [end]
 
     def _finish(self, message: calls.Finished) -> End:
         self.ended = True
-        code = message.code or ""
-        if code in {Code.POLICY, Code.BUDGET, Code.RATE} and not self.counters.refused:
-            code = Code.SCRIPT_ERROR  # a worker cannot claim a refusal that was not given
+        code = self._believed(message.code or "")
         return End(
             code,
             status=max(0, min(255, message.status)),
             error=(message.error or "")[: 64 << 10],
-            problems=self._problems,
+            problems=self._problems if code == Code.LANGUAGE else (),
         )
+
+    def _believed(self, code: str) -> str:
+        """A worker cannot claim a refusal that was not given, nor that the language refuses what has run."""
+        match code:
+            case Code.POLICY | Code.BUDGET | Code.RATE:
+                believed = self.counters.refused > 0
+            case Code.LANGUAGE:
+                believed = not self._running and not self.counters.calls
+            case _:
+                believed = not code or code in LAST_WORDS
+        return code if believed else Code.SCRIPT_ERROR
+
+    def _limit(self, name: str, sentence: str) -> End:
+        self.ended = True
+        return End(Code.LIMIT, sentence, limit=name)
 
     def _breach(self, sentence: str) -> End:
         self.ended = True
@@ -428,6 +470,15 @@ class Session:
     def _may_tell(self) -> bool:
         self._told += 1
         return self._told <= TOLD_LIMIT
+
+
+def artifact_name_fits(name: str) -> bool:
+    """Can this be the name of a file on any machine: one part of a path, printable, not hidden, not too long?"""
+    return (
+        ARTIFACT_NAME.fullmatch(name) is not None
+        and name.isprintable()
+        and len(name.encode(errors="replace")) <= ARTIFACT_NAME_BYTES
+    )
 
 
 def _target(action: Action) -> str:

@@ -13,6 +13,7 @@ from onvp.sandbox.wire import calls
 Send = Callable[[calls.FromWorker], None]
 
 NAME_LIMIT = 128
+NAME_LIMIT_BYTES = 240
 
 
 class Shelf:
@@ -78,7 +79,8 @@ class Shelf:
 def artifact_name(path: str) -> str:
     """The artifact's name: the last part of a path, printable, and not hidden."""
     name = str.__str__(path).replace("\\", "/").rstrip("/").rpartition("/")[2]
-    if not name or name.startswith(".") or len(name) > NAME_LIMIT or not name.isprintable():
+    short = len(name) <= NAME_LIMIT and len(name.encode(errors="replace")) <= NAME_LIMIT_BYTES
+    if not name or name.startswith(".") or not short or not name.isprintable():
         raise ValueError(
             f"{path!r} cannot name an artifact: use 1 to {NAME_LIMIT} printable characters, not beginning with '.'"
         )
