@@ -61,6 +61,9 @@ WAITING_LIMIT = 20_000
 SLACK_S = 5.0
 """Added to every deadline; and how long a halted task may take to deliver."""
 
+FIRST_PROBE_S = 1.0
+"""How long an idle prober may take from a command to its first probe."""
+
 RETURN_S = 10.0
 """How long tasks wait for a lost prober."""
 
@@ -277,15 +280,6 @@ class _Attached(Link):
         return len(self.jobs) + len(self.running)
 
 
-def _survives_halt(action: Action) -> bool:
-    """Whether a scamper lives on when this is halted.
-
-    Both generations write out hops that a trace has no room for yet, when it is to begin beyond the first
-    and is halted before its first probe.
-    """
-    return not isinstance(action, Trace) or action.firsthop == 1
-
-
 class Session:
     """One run's use of one prober; made by `Prober.open_session`."""
 
@@ -334,10 +328,7 @@ class Session:
         return dialect.name
 
     def halt(self, task: int) -> bool:
-        """End a task early: its partial result arrives as its result. False when there is no such task.
-
-        A task whose halt scamper would not survive goes on to its end.
-        """
+        """End a task early: its partial result arrives as its result. False when there is no such task."""
         job = self._jobs.get(task)
         if job is None:
             return False
@@ -345,7 +336,7 @@ class Session:
             with suppress(ValueError):
                 self._waiting.remove(job)
             self._fail_soon(job, "the task was halted before it was sent", Code.PROBER)
-        elif job.halted_at is None and _survives_halt(job.action):
+        elif job.halted_at is None:
             self._halt(job)
         return True
 
@@ -459,10 +450,25 @@ class Session:
             self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)
 
     def _halt(self, job: _Job) -> None:
-        job.halted_at = time.monotonic()
-        # Not accepted yet: the halt follows the acceptance.
-        if job.id is not None and job.link is not None and _survives_halt(job.action):
-            job.link.send(job.link.control.halt(job.id))
+        """Send a halt, now or as soon as the prober survives it."""
+        now = time.monotonic()
+        job.halted_at = now
+        if job.id is None or job.link is None:
+            return  # not accepted yet: the halt follows the acceptance
+        if isinstance(job.action, Trace) and job.action.firsthop > 1:
+            # Both generations die writing out the hops of a trace that is to begin beyond the first hop and
+            # is halted before its first probe, which may have to wait for everything sent before it.
+            probing = job.sent_at + FIRST_PROBE_S + self._prober.paced_s(job.before)
+            if now < probing:
+                job.halted_at = probing
+                self._loop.call_later(probing - now, self._send_halt, job)
+                return
+        self._send_halt(job)
+
+    def _send_halt(self, job: _Job) -> None:
+        link = job.link
+        if link is not None and job.id in link.running and link.control.state is not State.CLOSED:
+            link.send(link.control.halt(job.id))
 
     # ---- what comes ----
 
