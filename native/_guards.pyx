@@ -24,6 +24,7 @@ out a module, a frame, code, a function's globals or a metaclass.
 
 import builtins
 import types
+import typing
 from abc import ABCMeta
 from string import Formatter
 
@@ -39,6 +40,8 @@ cdef object BuiltinType = types.BuiltinFunctionType
 cdef object DescriptorType = types.MethodDescriptorType
 cdef object MethodType = types.MethodType
 cdef object SimpleNamespace = types.SimpleNamespace
+cdef object GenericAlias = types.GenericAlias
+cdef object TypingAlias = typing._BaseGenericAlias  # hands attribute reads on to what it stands for
 cdef object real_build_class = builtins.__build_class__
 cdef object real_dir = builtins.dir
 
@@ -115,7 +118,7 @@ def is_script_function(value):
 
 
 cdef str kind(value):
-    return type(value).__name__
+    return "module" if type(value) is ModuleView else type(value).__name__
 
 
 # ---- names ----
@@ -131,7 +134,7 @@ cdef check_text(name):
 
 
 cdef refuse_private(o, str name):
-    whose = f"class {o.__name__!r}" if isinstance(o, type) else f"{kind(o)!r} object"
+    whose = f"class {o.__name__!r}" if isinstance(o, type) else f"a {kind(o)!r} object"
     if is_dunder(name):
         raise AttributeError(f"{name} of {whose} is not in scripts")
     raise AttributeError(
@@ -172,25 +175,21 @@ cdef read_private(o, str name):
 
 cdef asked(o, str name, value):
     """Names that are harmless on most objects and powerful on a few: the value decides."""
+    holder = getattr(value, "__self__", None)
     if name == "obj":
+        while type(o) is super or type(o) is GenericAlias or isinstance(o, TypingAlias):
+            o = o.__self__ if type(o) is super else o.__origin__
         if isinstance(o, AttributeError):
             raise AttributeError("obj of an AttributeError is not in scripts: it may be any object of the host")
-        return value
-    if name == "mro":
-        # The value decides, not the object: an alias such as list[int] reads through to its class.
-        if type(value) is BuiltinType and isinstance(value.__self__, type):  # past the stand-ins lie the library's own classes
-            raise AttributeError(
-                f"mro of class {value.__self__.__name__!r} is not in scripts: use isinstance() or issubclass()"
-            )
-        return value
-    if name == "register":
-        owner = value.__self__ if type(value) is MethodType else None
-        if isinstance(owner, ABCMeta) and owner not in script_classes:
-            raise AttributeError(f"register of class {owner.__name__!r} is not in scripts: the class is shared")
-        return value
-    if type(value) is BuiltinType and isinstance(value.__self__, str):
-        return SafeFormat.__new__(SafeFormat, plain_text(value.__self__), name == "format_map")
-    if type(value) is DescriptorType and issubclass(value.__objclass__, str):
+    elif name == "mro":
+        if isinstance(holder, type):  # past the stand-ins lie the library's own classes
+            raise AttributeError(f"mro of class {holder.__name__!r} is not in scripts: use isinstance() or issubclass()")
+    elif name == "register":
+        if isinstance(holder, ABCMeta) and holder not in script_classes and type(value) is MethodType:
+            raise AttributeError(f"register of class {holder.__name__!r} is not in scripts: the class is shared")
+    elif type(value) is BuiltinType and isinstance(holder, str):
+        return SafeFormat.__new__(SafeFormat, plain_text(holder), name == "format_map")
+    elif type(value) is DescriptorType and issubclass(value.__objclass__, str):
         raise AttributeError(f"str.{name} is not in scripts as a function: call it on a text, 'text'.{name}(...)")
     return value
 
@@ -257,7 +256,10 @@ def _dunder_(o, name):
         if value is None or type(value) is bool or isinstance(value, BaseException):
             return value
     elif name == "__dict__":
-        return _vars_(o)
+        try:
+            return _vars_(o)
+        except TypeError as error:
+            raise AttributeError(str(error).replace("vars()", "__dict__")) from None
     elif name == "__members__" and isinstance(o, type) and o in script_classes:
         value = PyObject_GetAttr(o, name)
         if type(value) is types.MappingProxyType:
@@ -265,14 +267,17 @@ def _dunder_(o, name):
     return refuse_private(o, name)
 
 
-def _vars_(o):
+def _vars_(*args):
     """The attributes of a script's own object, as a new dict."""
+    if len(args) != 1:
+        raise TypeError("vars() takes one object in scripts: there is no list of the names of a scope")
+    o = args[0]
     if type(o) in script_classes or type(o) in writable_hosts or type(o) is SimpleNamespace:
         found = getattr(o, "__dict__", None)
         if type(found) is dict:
             return dict(found)
         raise TypeError(f"vars() of a {kind(o)} object: it has no __dict__")
-    raise TypeError(f"vars() works on objects of your own classes, not on a {kind(o)}")
+    raise TypeError(f"vars() works on objects of the script's own classes, not on a {kind(o)!r}")
 
 
 def _dir_(*args):
@@ -322,7 +327,7 @@ def _write_(o):
         raise TypeError(f"class {o.__name__!r} is not the script's own: its attributes cannot be set")
     if is_script_function(o) or isinstance(o, BaseException):
         return o
-    raise TypeError(f"attributes of a {kind(o)!r} object cannot be set: scripts change objects of their own classes only")
+    raise TypeError(f"attributes of a {kind(o)!r} cannot be set: scripts change objects of their own classes only")
 
 
 def _writepriv_(o, name):

@@ -17,6 +17,8 @@ PER_RUN: Final = frozenset({"sys", "logging", "argparse", "pprint", "random", "t
 # What a site cannot take away: a script could not even read its arguments.
 ALWAYS: Final = frozenset({"sys", "scamper", "onvp"})
 
+_FEW: Final = 24  # names that fit into a sentence
+
 _shared: dict[str, dict[str, Any]] = {}
 
 
@@ -85,9 +87,8 @@ def importer(views: Mapping[str, Any], allowed: Iterable[str] | None) -> Callabl
         held = _guards.view_names(found)
         for wanted in fromlist:
             if wanted not in held:
-                raise ImportError(
-                    f"cannot import name {wanted!r} from {name!r}: scripts see {', '.join(sorted(held))}", name=name
-                )
+                seen = ", ".join(sorted(held)) if len(held) <= _FEW else f"the names that dir({name}) lists"
+                raise ImportError(f"cannot import name {wanted!r} from {name!r}: scripts see {seen}", name=name)
         return found
 
     return script_import

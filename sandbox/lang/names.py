@@ -77,6 +77,10 @@ READABLE_DUNDERS: Final = words(
     "__class__ __name__ __qualname__ __doc__ __module__ __cause__ __context__ __suppress_context__ __dict__ __members__"
 )
 
+# Plain names that are harmless on most objects and powerful on a few (text formatting, the object behind an
+# AttributeError, registries of abstract classes, a class's ancestors): the guard looks at the value.
+ASKED: Final = frozenset({"format", "format_map", "mro", "obj", "register"})
+
 # What enum and namedtuple classes use names with underscores at both ends for.
 ENUM_NAMES: Final = words(
     "_missing_ _generate_next_value_ _ignore_ _order_ _value_ _name_ _value2member_map_ _member_map_ _member_names_"
@@ -279,8 +283,8 @@ MODULES: Final[dict[str, tuple[Group, ...]]] = {
         Group(
             PURE,
             "abs add and_ concat contains countOf delitem eq floordiv ge getitem gt iadd iand iconcat ifloordiv "
-            "ilshift imatmul imod imul index indexOf inv invert ior ipow irshift is_ is_not isub itemgetter itruediv ixor "
-            "le length_hint lshift lt matmul mod mul ne neg not_ or_ pos pow rshift setitem sub truediv truth xor",
+            "ilshift imatmul imod imul index indexOf inv invert ior ipow irshift is_ is_not isub itemgetter itruediv "
+            "ixor le length_hint lshift lt matmul mod mul ne neg not_ or_ pos pow rshift setitem sub truediv truth xor",
         ),
     ),
     "pprint": (

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from onvp.native import _guards
 from onvp.sandbox.lang import zones
+from onvp.sandbox.lang.names import ASKED
 
 _RECURSION_LIMIT: Final = 20_000
 # Made and called at run time, with what the script says: nothing for a type checker.
@@ -120,6 +121,10 @@ def dataclass(cls: Any = None, /, **options: Any) -> Any:
 
     def decorate(target: Any) -> Any:
         made: Any = dataclasses.dataclass(**options)(own_class(target, "dataclass"))
+        for name in ASKED.intersection(getattr(made, "__match_args__", ())):
+            # A class pattern would read the name without asking.
+            if issubclass(made, str | AttributeError):
+                raise TypeError(f"a dataclass that is a str or an AttributeError cannot have a field called {name!r}")
         return _guards.adopt(made)  # slots=True makes a new class
 
     return decorate if cls is None else decorate(cls)

@@ -29,9 +29,8 @@ from onvp.native import _guards
 from onvp.sandbox.lang import advice, names
 from onvp.sandbox.lang.errors import Problem
 from onvp.sandbox.lang.guards import INSPECTED
+from onvp.sandbox.lang.names import ASKED
 
-# Plain names whose value the guard looks at: see `asked` in the guards.
-ASKED: Final = frozenset({"format", "format_map", "mro", "obj", "register"})
 _TEXT_NAMES: Final = frozenset({"__name__", "__qualname__", "__doc__"})
 _KEPT_TYPES: Final = frozenset({"int", "str", "float", "bool", "bytes", "list", "dict", "set", "tuple"})
 KEPT_ANNOTATIONS: Final = frozenset({"ClassVar", "InitVar", "KW_ONLY"}) | _KEPT_TYPES

@@ -20,7 +20,8 @@ WORKLOADS = {
     "parse JSON and tally": """
 import json
 from collections import Counter, defaultdict
-line = json.dumps({"dst": "192.0.2.7", "rtts": [1.5, 2.5, 9.0], "proto": "icmp", "hops": [{"ttl": n, "addr": f"10.0.0.{n}"} for n in range(8)]})
+hops = [{"ttl": n, "addr": f"10.0.0.{n}"} for n in range(8)]
+line = json.dumps({"dst": "192.0.2.7", "rtts": [1.5, 2.5, 9.0], "proto": "icmp", "hops": hops})
 lines = [line] * 150
 def work():
     protos, addrs, total = Counter(), defaultdict(int), 0.0
