@@ -288,7 +288,7 @@ class Session:
         if message.instance != 0:
             return self._invalid(task, Code.BAD_VALUE, f"there is no instance {message.instance} here")
         try:
-            action = parse(message.primitive, message.params)
+            action = parse(message.primitive, message.params | message.octets)
         except BadParameter as error:
             code = Code.BAD_TYPE if error.wrong_type else Code.BAD_VALUE
             return self._invalid(task, code, str(error))

@@ -18,7 +18,7 @@ Neither side trusts a type that the other sends: msgspec decodes into these stru
 tags and fields are errors, and what a parameter map holds is judged again when it becomes an action.
 """
 
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -36,6 +36,12 @@ MAX_CHUNK_BYTES = 64 << 10
 
 class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True, gc=False):
     pass
+
+
+Scalar = None | bool | int | float | str
+Value = Scalar | dict[str, Scalar] | list[Scalar | dict[str, Scalar]]
+"""What a parameter can be: the shapes that primitives have, and no deeper. Keys of maps are text alone: a
+worker can craft other keys that all hash alike, and keep the decoder busy for minutes with one frame."""
 
 
 # ---- worker → broker ----
@@ -60,13 +66,22 @@ class Started(_Message, frozen=True, tag="started"):
 
 
 class Submit(_Message, frozen=True, tag="submit"):
-    """Ask for one measurement on one instance."""
+    """Ask for one measurement on one instance. Parameters that are bytes travel apart, in ``octets``."""
 
     task: int
     primitive: str
-    params: dict[str, Any]
+    params: dict[str, Value]
+    octets: dict[str, bytes] = {}
     instance: int = 0
     sync: bool = False
+
+    @classmethod
+    def ask(cls, task: int, primitive: str, params: dict[str, Any], *, instance: int = 0, sync: bool = False) -> Self:
+        """A submit of plain parameters, bytes among them or not."""
+        octets = {name: value for name, value in params.items() if type(value) is bytes}
+        if octets:
+            params = {name: value for name, value in params.items() if name not in octets}
+        return cls(task, primitive, params, octets, instance, sync)
 
 
 class Halt(_Message, frozen=True, tag="halt"):

@@ -15,7 +15,7 @@ _INSTANCE = calls.Instance(name="akl-nz", asn4=64500, loc=(-36.8, 174.7), tags=(
 _FROM_WORKER: list[Any] = [
     calls.Refusals(problems=[calls.Problem(3, 1, "no imports of os")]),
     calls.Started(),
-    calls.Submit(task=1, primitive="ping", params={"dst": "192.0.2.1", "payload": b"\x00", "attempts": 2}),
+    calls.Submit(task=1, primitive="ping", params={"dst": "192.0.2.1", "attempts": 2}, octets={"payload": b"\x00"}),
     calls.Halt(task=1),
     calls.Done(instance=0),
     calls.Output(text="a\n", err=True),

@@ -84,7 +84,7 @@ class Hub:
         """
         task = self.client.next_task()
         pending = self._pending[task] = Pending(owner, inst, task, sync=sync)
-        self.client.send(calls.Submit(task=task, primitive=primitive, params=params, instance=index, sync=sync))
+        self.client.send(calls.Submit.ask(task, primitive, params, instance=index, sync=sync))
         while not sync and not pending.accepted and pending.error is None:
             self.client.pump(None)
         if pending.error is not None and not pending.accepted:
