@@ -14,7 +14,7 @@ from typing import Final
 
 from onvp.sandbox.companion import session
 from onvp.sandbox.companion.measurement import Measurement
-from onvp.sandbox.companion.net import now_us
+from onvp.sandbox.companion.net import now_us, why
 from onvp.sandbox.companion.room import Room
 from onvp.sandbox.companion.session import Close, Halt, Instruction, Send, SendRecord, Session, Start
 
@@ -103,7 +103,9 @@ class Client:
         try:
             if task.cancelled():
                 job.halt()
-            elif (error := task.exception()) is not None:
+            elif isinstance(error := task.exception(), OSError):
+                job.fail(f"this host cannot: {why(error)}")
+            elif error is not None:
                 complain(f"{job.primitive} failed", error)
                 job.fail(f"internal error: {type(error).__name__}")
             if not self._closing:

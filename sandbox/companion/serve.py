@@ -15,6 +15,7 @@ import asyncio
 import codecs
 import importlib.metadata
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -30,6 +31,7 @@ from onvp.sandbox.companion.commands import HostRequest, HttpRequest, OwampReque
 from onvp.sandbox.companion.errors import CannotServe, CommandRefused
 from onvp.sandbox.companion.measurement import Measurement
 from onvp.sandbox.companion.midarcommands import MidardiscRequest, MidarestRequest
+from onvp.sandbox.companion.net import why
 from onvp.sandbox.companion.privileges import confine
 from onvp.sandbox.companion.room import Room
 
@@ -91,7 +93,10 @@ class Companion:
         if maker is None:
             raise CommandRefused(f"{PRIMITIVES[type(request)]} is {self._missing}")
         measurement = maker(request)
-        measurement.prepare()
+        try:
+            measurement.prepare()
+        except OSError as e:  # no descriptors left, say
+            raise CommandRefused(f"this host cannot: {why(e)}") from None
         return measurement
 
     async def serve_client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -208,6 +213,8 @@ def main(argv: list[str] | None = None) -> int:
         root = os.geteuid() == 0
         sock = listen(args.socket, (args.owner or args.user) if root else None)
         with sock:
+            _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
             warm_up()
             raw, no_raw = raw_worker(args.raw == "auto", args.user if root else None)
             companion = Companion(args.name, args.window, raw, no_raw)

@@ -5,16 +5,20 @@ import socket
 import time
 from pathlib import Path
 
+import dns.exception
 import dns.flags
 import dns.message
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from onvp.native import _warts
 from onvp.sandbox.companion import warts
 from onvp.sandbox.companion.commands import host
-from onvp.sandbox.companion.dns import Dns, default_resolver, make_query
-from onvp.sandbox.companion.errors import CommandRefused
-from onvp.sandbox.companion.results import HostStop
+from onvp.sandbox.companion.dns import Answer, Dns, default_resolver, make_query
+from onvp.sandbox.companion.errors import CommandRefused, Malformed
+from onvp.sandbox.companion.results import HostStop, Query
+from tests.companion import hostile_dns
 from tests.companion.hostile_dns import dns_server
 
 
@@ -141,6 +145,31 @@ def test_pointer_chains_cost_little() -> None:
 
     assert job.result.queries[0].sections == ((), (), ())
     assert spent < 5  # walking them takes minutes
+
+
+QUERY = make_query(host("types.example"), 7)
+
+
+@given(
+    st.sampled_from([a for label in ANSWERS for a in hostile_dns.ANSWERS[label](QUERY)]),
+    st.lists(st.tuples(st.integers(0, 2000), st.binary(min_size=1, max_size=4)), max_size=6),
+    st.integers(0, 2000),
+)
+def test_any_bytes(message: bytes, changes: list[tuple[int, bytes]], cut: int) -> None:
+    """Whatever is done to an answer, it is read, or turned away as malformed; what is read can be recorded."""
+    data = bytearray(message)
+    for at, new in changes:
+        data[at % (len(data) + 1) : at % (len(data) + 1) + len(new)] = new
+    try:
+        answer = Answer(bytes(data[: cut or None]))
+        sections = answer.records()
+    except (dns.exception.DNSException, Malformed):
+        return
+    job = Dns(host("-s 127.0.0.1 x"), 53)
+    job.prepare()
+    job.result.queries.append(Query(1, 1, 1, answer.rcode, answer.flags, sections))
+    found = decoded(job)
+    assert [len(list(f())) for f in (found.ans, found.nss, found.ars)] == [len(x) for x in sections]
 
 
 def test_data_that_no_block_holds() -> None:

@@ -132,6 +132,28 @@ def test_a_client_that_does_not_listen(sock: Path) -> None:
         assert other.measure(f"host -s {SERVER} good.example")
 
 
+def test_no_descriptors_left(folder: Path) -> None:
+    """Out of descriptors, commands are refused or end as errors; afterwards everything works again."""
+    (folder / "few").mkdir(mode=0o777)
+    (folder / "few").chmod(0o777)
+    prefix = ["prlimit", "--nofile=40:40"]
+    with companion(folder / "few", "--raw", "no", prefix=prefix) as path:
+        with Dialogue(path) as c:
+            c.attach()
+            for _ in range(60):
+                c.say("udpprobe -d 9 -p 00 -w 0.5 127.0.0.1")
+            c.say("done")
+            heard = c.rest()
+        refused = [h for h in heard if isinstance(h, str) and h.startswith("ERR")]
+        records = [h for h in heard if isinstance(h, Data) and h.kind == 16]
+        troubled = [r for r in records if b"Too many open files" in r.record]
+        assert refused or troubled
+        assert all("this host cannot" in r for r in refused)
+        assert len(refused) + len(records) == 60
+        with Dialogue(path) as c:
+            assert c.measure("udpprobe -d 9 -p 00 -w 0.5 127.0.0.1")
+
+
 def test_privileges(sock: Path) -> None:
     """The process that serves is not root, can never become it, and holds no capability."""
     facts = status(process_of(sock))
