@@ -6,67 +6,79 @@ one that was held back by it makes both generations touch freed memory and die, 
 flight. So no task is sent that scamper would hold back: the driver holds it back itself, at no cost in
 concurrency that scamper would not have had.
 
-A `Ticket` claims keys; two tickets that claim one key follow each other in the order in which they came,
-unless both claim it shared. A ticket takes its keys one by one in sorted order, which rules out deadlock, and
-waits its turn at each, which rules out starvation.
+A `Ticket` makes claims; two tickets that claim one thing follow each other in the order in which they came,
+unless both claim it for the same group. A ticket takes its claims one by one in sorted order, which rules out
+deadlock, and waits its turn at each, which rules out starvation.
 
 Source: both generations driven; `sig_tx_ip_overlap`, `host_cmp` and `scamper_task_free` of upstream.
 """
 
 from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 from onvp.policies import action as act
 from onvp.policies.action import Action
 from onvp.sandbox.prober.dialect import Dialect, Generation
 
-Key = tuple[str, str, int]
+
+class Claim(NamedTuple):
+    """One thing that a task needs for itself, or together with others of its ``group``."""
+
+    kind: str
+    name: str
+    number: int
+    group: str = ""
+
+    @property
+    def thing(self) -> tuple[str, str, int]:
+        """What is claimed."""
+        return self[:3]
 
 
 class Ticket:
     """A task's claims.
 
     Args:
-        keys: what it needs; duplicates are fine.
-        shared: whether others that claim shared may have the same keys at the same time.
+        claims: what it needs; duplicates are fine.
         granted: called when all keys are there, if that was not so at once.
     """
 
-    __slots__ = ("granted", "held", "keys", "queued", "shared")
+    __slots__ = ("claims", "granted", "held", "queued")
 
-    def __init__(self, keys: list[Key], *, shared: bool, granted: Callable[[], None]) -> None:
-        self.keys = keys if len(keys) < 2 else sorted(set(keys))
-        self.held = 0  # how many of the keys it has
+    def __init__(self, claims: list[Claim], *, granted: Callable[[], None]) -> None:
+        self.claims = claims if len(claims) < 2 else sorted(set(claims))
+        self.held = 0  # how many of the claims it has
         self.queued = False  # whether it waits for the next one
-        self.shared = shared
         self.granted = granted
 
 
 class _Lock:
-    __slots__ = ("holders", "queue", "shared")
+    __slots__ = ("group", "holders", "queue")
 
     def __init__(self) -> None:
         self.holders = 0
-        self.shared = False
+        self.group = ""
         self.queue: deque[Ticket] = deque()
 
-    def admits(self, ticket: Ticket) -> bool:
-        return not self.holders or (self.shared and ticket.shared)
+    def admits(self, claim: Claim) -> bool:
+        return not self.holders or (claim.group == self.group != "")
 
 
 class Claims:
     """Who has what, at one prober."""
 
     def __init__(self) -> None:
-        self._locks: dict[Key, _Lock] = {}
+        self._locks: dict[tuple[str, str, int], _Lock] = {}
 
     def request(self, ticket: Ticket) -> bool:
-        """Take the ticket's keys as far as they are free; True when it has them all."""
-        while ticket.held < len(ticket.keys):
-            lock = self._locks.get(ticket.keys[ticket.held])
+        """Take what the ticket claims as far as it is free; True when it has all of it."""
+        while ticket.held < len(ticket.claims):
+            claim = ticket.claims[ticket.held]
+            lock = self._locks.get(claim.thing)
             if lock is None:
-                lock = self._locks[ticket.keys[ticket.held]] = _Lock()
-            if lock.queue or not lock.admits(ticket):
+                lock = self._locks[claim.thing] = _Lock()
+            if lock.queue or not lock.admits(claim):
                 lock.queue.append(ticket)
                 ticket.queued = True
                 return False
@@ -75,33 +87,33 @@ class Claims:
 
     def release(self, ticket: Ticket) -> None:
         """Give everything back, waiting or not, and tell those whose turn it is."""
-        keys, held = ticket.keys, ticket.held
-        ticket.keys, ticket.held = [], 0
+        claims, held = ticket.claims, ticket.held
+        ticket.claims, ticket.held = [], 0
         if ticket.queued:
             ticket.queued = False
-            waiting = self._locks[keys[held]]
+            waiting = self._locks[claims[held].thing]
             waiting.queue.remove(ticket)
-            self._advance(keys[held], waiting)
-        for key in keys[:held]:
-            lock = self._locks[key]
+            self._advance(claims[held], waiting)
+        for claim in claims[:held]:
+            lock = self._locks[claim.thing]
             lock.holders -= 1
-            self._advance(key, lock)
+            self._advance(claim, lock)
 
     def _take(self, lock: _Lock, ticket: Ticket) -> None:
         lock.holders += 1
-        lock.shared = ticket.shared
+        lock.group = ticket.claims[ticket.held].group
         ticket.held += 1
 
-    def _advance(self, key: Key, lock: _Lock) -> None:
+    def _advance(self, claim: Claim, lock: _Lock) -> None:
         """Let in whoever is next."""
-        while lock.queue and lock.admits(lock.queue[0]):
+        while lock.queue and lock.admits(lock.queue[0].claims[lock.queue[0].held]):
             ticket = lock.queue.popleft()
             ticket.queued = False
             self._take(lock, ticket)
             if self.request(ticket):
                 ticket.granted()
         if not lock.holders and not lock.queue:
-            self._locks.pop(key, None)
+            self._locks.pop(claim.thing, None)
 
 
 _ROUNDS = (act.Radargun, act.Midarest, act.Midardisc)
@@ -109,21 +121,26 @@ _OVER_TCP = (act.Tbit, act.Owamp)
 _UNCONFUSED = (act.Sniff, act.Http)
 
 
-def keys_of(action: Action, dialect: Dialect) -> tuple[list[Key], bool]:
-    """What a task claims at this prober, and whether shared."""
+def claims_of(action: Action, dialect: Dialect) -> list[Claim]:
+    """What a task claims at this prober."""
     generation = dialect.generation
     if generation is Generation.COMPANION or isinstance(action, _UNCONFUSED):
-        return [], True
+        return []
     old = generation is Generation.OLD
     if isinstance(action, act.Dns):
         # 20211212 compares name and type alone.
         server = 0 if old or action.server is None else int(action.server)
-        name = action.qname.lower().rstrip(".")
-        return [(f"dns {action.question_type()}", name, server)], False
+        kind = action.question_type()
+        claims = [Claim(f"dns {kind}", action.qname.lower().rstrip("."), server)]
+        # 20211212 takes a question under way for a lookup of its own when a trace meets the same address.
+        return [*claims, Claim("ptr", "", 0, "question")] if old and kind == "PTR" else claims
     # Each attempt of a udpprobe has a port of its own, given out by the kernel.
-    shared = isinstance(action, act.Udpprobe)
+    group = "udpprobe" if isinstance(action, act.Udpprobe) else ""
     protocols = ("ip",) if old else _protocols(action)
-    return [("ip", p, int(target)) for target in action.targets() for p in protocols], shared
+    claims = [Claim("ip", p, int(target), group) for target in action.targets() for p in protocols]
+    if old and getattr(action, "ptr", False):
+        claims.append(Claim("ptr", "", 0, "lookup"))
+    return claims
 
 
 def _protocols(action: Action) -> tuple[str, ...]:

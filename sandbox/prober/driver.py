@@ -40,7 +40,7 @@ from typing import Protocol
 
 from onvp.policies.action import Action, Trace
 from onvp.sandbox.prober import control
-from onvp.sandbox.prober.claims import Claims, Ticket, keys_of
+from onvp.sandbox.prober.claims import Claims, Ticket, claims_of
 from onvp.sandbox.prober.command import render
 from onvp.sandbox.prober.control import Control, State
 from onvp.sandbox.prober.dialect import Dialect, dialect_of
@@ -316,8 +316,7 @@ class Session:
             raise ValueError(f"task number {task} is in use")
         prober, action = self._prober, grant.action
         line, dialect = prober.render(action), prober.dialect
-        keys, shared = keys_of(action, dialect)
-        job = _Job(task, action, line, Ticket(keys, shared=shared, granted=lambda: self._admit(job)))
+        job = _Job(task, action, line, Ticket(claims_of(action, dialect), granted=lambda: self._admit(job)))
         self._jobs[task] = job
         if len(self._jobs) > WAITING_LIMIT:
             self._fail_soon(job, f"more than {WAITING_LIMIT} tasks are under way", Code.PROBER)

@@ -3,17 +3,22 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onvp.policies.action import parse
-from onvp.sandbox.prober.claims import Claims, Key, Ticket, keys_of
-from onvp.sandbox.prober.dialect import dialect_of
+from onvp.policies.action import Action, parse
+from onvp.sandbox.prober.claims import Claim, Claims, Ticket, claims_of
+from onvp.sandbox.prober.dialect import Dialect, dialect_of
 
 OLD, NEW = dialect_of("20211212"), dialect_of("20260420")
 COMPANION = dialect_of("onvp-0.1.0", "dns,udpprobe")
 
 
-def keys(*names: str) -> list[Key]:
-    """Keys by short names."""
-    return [("ip", name, 0) for name in names]
+def claims(*names: str, group: str) -> list[Claim]:
+    """Claims by short names."""
+    return [Claim("ip", name, 0, group) for name in names]
+
+
+def things(call: Action, dialect: Dialect) -> set[object]:
+    """What a task claims, whatever its group."""
+    return {claim.thing for claim in claims_of(call, dialect)}
 
 
 class Desk:
@@ -26,7 +31,11 @@ class Desk:
 
     def ask(self, name: str, *wanted: str, shared: bool = False) -> None:
         """Request; the holder is noted now or when it is granted."""
-        ticket = Ticket(keys(*wanted), shared=shared, granted=lambda: self.holding.append(name))
+        ticket = Ticket(claims(*wanted, group="g" if shared else ""), granted=lambda: self.holding.append(name))
+        self.take(name, ticket)
+
+    def take(self, name: str, ticket: Ticket) -> None:
+        """Request with a ready ticket."""
         self.tickets[name] = ticket
         if self.claims.request(ticket):
             self.holding.append(name)
@@ -114,26 +123,44 @@ def test_what_scamper_would_hold_back_has_a_key_in_common() -> None:
     trace = parse("trace", {"dst": "192.0.2.1"})
     other = parse("ping", {"dst": "192.0.2.2"})
     ally = parse("ally", {"dst1": "192.0.2.1", "dst2": "192.0.2.2", "method": "icmp-echo"})
-    assert set(keys_of(ping, OLD)[0]) & set(keys_of(trace, OLD)[0])
-    assert not set(keys_of(ping, NEW)[0]) & set(keys_of(trace, NEW)[0])
-    assert not set(keys_of(ping, OLD)[0]) & set(keys_of(other, OLD)[0])
+    assert things(ping, OLD) & things(trace, OLD)
+    assert not things(ping, NEW) & things(trace, NEW)
+    assert not things(ping, OLD) & things(other, OLD)
     for dialect in (OLD, NEW):
-        assert set(keys_of(ally, dialect)[0]) & set(keys_of(ping, dialect)[0])
-        assert set(keys_of(ally, dialect)[0]) & set(keys_of(other, dialect)[0])
-    assert keys_of(ping, COMPANION) == ([], True)
+        assert things(ally, dialect) & things(ping, dialect)
+        assert things(ally, dialect) & things(other, dialect)
+    assert claims_of(ping, COMPANION) == []
 
 
 def test_questions_are_the_same_by_name_and_type() -> None:
     """Letters' case and a trailing dot make no other question; another server does, to current releases."""
     one = parse("dns", {"qname": "A.example.", "server": "192.0.2.1"})
     two = parse("dns", {"qname": "a.example", "qtype": "A", "server": "192.0.2.2"})
-    assert keys_of(one, OLD) == keys_of(two, OLD)
-    assert keys_of(one, NEW) != keys_of(two, NEW)
+    assert things(one, OLD) == things(two, OLD)
+    assert things(one, NEW) != things(two, NEW)
+
+
+def test_lookups_and_questions_for_addresses_are_not_mixed_on_the_old_generation() -> None:
+    """Traces that look names up go together, questions go together; one of each would kill it."""
+    lookups = [parse("trace", {"dst": f"192.0.2.{n}", "ptr": True}) for n in (1, 2)]
+    questions = [parse("dns", {"qname": f"192.0.2.{n}"}) for n in (1, 2)]
+    desk = Desk()
+    for name, call in zip("abcd", [lookups[0], questions[0], lookups[1], questions[1]], strict=True):
+        desk.take(name, Ticket(claims_of(call, OLD), granted=lambda name=name: desk.holding.append(name)))
+    assert desk.holding == ["a"]
+    desk.give_back("a")
+    assert desk.holding == ["b"]
+    desk.give_back("b")
+    assert desk.holding == ["c"]
+    desk.give_back("c")
+    assert desk.holding == ["d"]
+    assert not things(lookups[0], NEW) & things(questions[0], NEW)
 
 
 def test_udpprobes_to_one_target_run_side_by_side() -> None:
     """Each has ports of its own."""
     action = parse("udpprobe", {"dst": "192.0.2.1", "dport": 53, "payload": b"x"})
-    found, shared = keys_of(action, NEW)
-    assert found
-    assert shared
+    desk = Desk()
+    for name in "ab":
+        desk.take(name, Ticket(claims_of(action, NEW), granted=lambda: None))
+    assert desk.holding == ["a", "b"]

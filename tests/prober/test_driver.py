@@ -109,6 +109,9 @@ SIMILAR = [
     {"primitive": "ally", "dst": None, "dst1": "127.0.0.2", "dst2": "127.0.0.1", "method": "icmp-echo"},
     {"primitive": "prefixscan", "dst": None, "near": "127.0.0.1", "far": "127.0.0.2", "prefixlen": 30},
     {"primitive": "dns", "dst": None, "qname": "a.example", "server": "127.0.0.1"},
+    {"primitive": "dns", "dst": None, "qname": "127.0.0.1", "server": "127.0.0.1"},
+    {"primitive": "trace", "ptr": True},
+    {"primitive": "tracelb", "ptr": True},
 ]
 
 
