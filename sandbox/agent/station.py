@@ -22,6 +22,7 @@ import socket
 import stat
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,8 +35,8 @@ from onvp.sandbox.agent.keeper import Down, Service, Up
 from onvp.sandbox.agent.kept import KeeperError, Kept, companion_service, scamper_service, start_keeper
 from onvp.sandbox.agent.site import PolicyInForce, Site
 from onvp.sandbox.agent.warm import Warm
-from onvp.sandbox.broker.audit import AuditLog
-from onvp.sandbox.broker.budget import Ledger
+from onvp.sandbox.broker.audit import AuditError, AuditLog
+from onvp.sandbox.broker.budget import Ledger, LedgerError, Now
 from onvp.sandbox.jail import doctor
 from onvp.sandbox.jail.errors import JailError
 from onvp.sandbox.jail.levels import Level
@@ -51,7 +52,7 @@ ENTRY = "onvp.sandbox.worker.main:run"
 PRELOAD = "onvp.sandbox.worker.main:preload"
 WARM = "onvp.sandbox.worker.main:warm"
 PROBER_S = 10.0
-HOUSEKEEPING_S = 0.5
+HOUSEKEEPING_S = 1.0
 DEFAULT_PPS = 50
 
 
@@ -120,6 +121,7 @@ class Station:
         self._prepared = prepared
         self._kept: Kept | None = None
         self._housekeeping: asyncio.Task[None] | None = None
+        self._kept_budgets = b""
         self.lost = asyncio.Event()
         """Set when the agent cannot go on and should end."""
         self.site: Site
@@ -139,8 +141,10 @@ class Station:
         trouble = await self._start_jail(jail)
         try:
             audit = AuditLog(prepared.state / "audit.jsonl")
-            ledger = Ledger.load(prepared.state / "budgets.json", lambda: prepared.policy.current)
-        except OSError as error:
+            ledger = Ledger.load(
+                prepared.state / "budgets.json", lambda: prepared.policy.current, prober_pps=_pps(policy)
+            )
+        except (OSError, LedgerError, AuditError) as error:
             raise StationError(f"the books of this vantage point cannot be opened: {error}") from error
         self.site = Site(
             vp=prepared.config.instance(),
@@ -166,7 +170,8 @@ class Station:
         if site is not None:
             await site.probers.close()
             site.jail.close()
-            site.ledger.save()
+            with contextlib.suppress(OSError):
+                site.ledger.save(_now())
             site.audit.close()
         if self._kept is not None:
             self._kept.close()
@@ -243,7 +248,18 @@ class Station:
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
             self.site.policy.reload_if_changed()
-            self.site.ledger.save()
+            # Counted on the loop, written on a thread: no measurement waits for the disk.
+            kept = self.site.ledger.snapshot(_now())
+            if kept != self._kept_budgets:
+                try:
+                    await asyncio.to_thread(self.site.ledger.write, kept)
+                    self._kept_budgets = kept
+                except OSError as error:
+                    log.error("budgets-not-kept", why=str(error))
+
+
+def _now() -> Now:
+    return Now(time.monotonic(), time.time())
 
 
 def _pps(policy: Policy) -> int:
