@@ -10,6 +10,7 @@ transformer, which is Python, is protected by the depth that is measured without
 
 import ast
 import codecs
+import contextlib
 import re
 import sys
 import types
@@ -22,7 +23,16 @@ from onvp.sandbox.lang.errors import Problem, ScriptRefused
 from onvp.sandbox.lang.guards import FULL, LEAN
 from onvp.sandbox.lang.transformer import ScriptTransformer, bound_names
 
-__all__ = ["MAX_DEPTH", "MAX_SOURCE_BYTES", "Problem", "ScriptRefused", "compile_script", "imported", "primitives_used"]
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_SOURCE_BYTES",
+    "Problem",
+    "ScriptRefused",
+    "compile_script",
+    "imported",
+    "primitives_used",
+    "transformed",
+]
 
 MAX_SOURCE_BYTES: Final = 1 << 20
 MAX_DEPTH: Final = 200  # of expressions and statements inside each other; an elif counts as one
@@ -52,6 +62,26 @@ def compile_script(
     Raises:
         ScriptRefused: with all problems.
     """
+    tree = transformed(source, filename, guards, max_bytes=max_bytes, max_depth=max_depth)
+    with _room(max_depth), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return compile(tree, filename, "exec", dont_inherit=True)
+        except SyntaxError as error:
+            raise _syntax(error, filename) from None
+        except (RecursionError, MemoryError, OverflowError, ValueError) as error:
+            raise _refused(filename, 0, 0, "size", f"too large or too deep to compile ({error})") from None
+
+
+def transformed(
+    source: bytes | str,
+    filename: str = "script.py",
+    guards: str = LEAN,
+    *,
+    max_bytes: int = MAX_SOURCE_BYTES,
+    max_depth: int = MAX_DEPTH,
+) -> ast.Module:
+    """The tree of a script with its guards: what `compile_script` compiles. Arguments and errors are the same."""
     if guards not in {LEAN, FULL}:
         raise ValueError(f"guards is {LEAN} or {FULL}, not {guards!r}")
     text = _decoded(source, filename, max_bytes)
@@ -62,21 +92,25 @@ def compile_script(
         sentence = f"nested more than {max_depth} levels deep: put parts into variables or functions of their own"
         raise _refused(filename, deepest[0], deepest[1], "nesting", sentence)
     transformer = ScriptTransformer(
-        full=guards == FULL, filename=filename, doc=ast.get_docstring(tree, clean=False), bound=bound_names(tree)
+        full=guards == FULL,
+        filename=filename,
+        doc=ast.get_docstring(tree, clean=False),
+        bound=bound_names(tree),
     )
+    with _room(max_depth):
+        tree = transformer.visit(tree)
+    if transformer.problems:
+        raise ScriptRefused(filename, tuple(sorted(set(transformer.problems))[:_MAX_PROBLEMS]))
+    return tree
+
+
+@contextlib.contextmanager
+def _room(max_depth: int) -> Iterator[None]:
+    """Recursion enough for the depth that was measured, and no more."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, 1000 + _FRAMES_PER_LEVEL * max_depth))
     try:
-        tree = transformer.visit(tree)
-        if transformer.problems:
-            raise ScriptRefused(filename, tuple(sorted(set(transformer.problems))[:_MAX_PROBLEMS]))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return compile(tree, filename, "exec", dont_inherit=True)
-    except SyntaxError as error:
-        raise _syntax(error, filename) from None
-    except (RecursionError, MemoryError, OverflowError, ValueError) as error:
-        raise _refused(filename, 0, 0, "size", f"the script is too large or too deep to compile ({error})") from None
+        yield
     finally:
         sys.setrecursionlimit(before)
 
