@@ -182,11 +182,11 @@ class AuditLog:
 
     def _time(self, epoch_s: float) -> str:
         """RFC 3339 in UTC with milliseconds; the text of the current second is kept."""
-        second = int(epoch_s // 1)
+        second, thousandths = divmod(int(epoch_s * 1000), 1000)
         if second != self._second:
             moment = datetime.datetime.fromtimestamp(second, datetime.UTC)
             self._second, self._stamp = second, f"{moment:%Y-%m-%dT%H:%M:%S}"
-        return f"{self._stamp}.{int((epoch_s - second) * 1000):03d}Z"
+        return f"{self._stamp}.{thousandths:03d}Z"
 
     def _open(self) -> None:
         try:
