@@ -13,7 +13,11 @@ cdef class Params:
     cdef uint64_t has
 
     cdef int take(self, Cursor c, int flag) except -1:
-        """Read the field of `flag`; 1: it counts as recorded, 0: it was translated to another flag."""
+        """Read the field of `flag`; 1: it counts as recorded.
+
+        0: it was translated to another flag, or it is data of no bytes (which could not be read back from
+        the end of a record).
+        """
         raise NotImplementedError
 
     cdef int give(self, Writer w, int flag) except -1:

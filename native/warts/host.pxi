@@ -169,7 +169,7 @@ cdef class ScamperHostTXT(Params):
             # A string stops at a NUL, as it does in the C string that upstream keeps.
             out.append(rr_string(c, c.u8()))
         self.strings = tuple(out)
-        return 1
+        return self.count != 0
 
     cdef int give(self, Writer w, int flag) except -1:
         if flag == 1:
@@ -241,7 +241,7 @@ cdef class ScamperHostOPT(Params):
             e.raw = rr_string(c, c.u16())
             out.append(e)
         self.elems = tuple(out)
-        return 1
+        return self.count != 0
 
     cdef int give(self, Writer w, int flag) except -1:
         cdef ScamperHostOPTElem e
@@ -318,6 +318,7 @@ cdef class ScamperHostSVCB(Params):
                 p.raw = rr_string(c, c.u16())
                 out.append(p)
             self.params = tuple(out)
+            return self.count != 0
         return 1
 
     cdef int give(self, Writer w, int flag) except -1:

@@ -39,6 +39,7 @@ cdef class ScamperHttpBuf(Params):
             self.length = c.u16()
         else:
             self.data = c.raw(self.length)
+            return self.length != 0
         return 1
 
     cdef int give(self, Writer w, int flag) except -1:
@@ -406,7 +407,6 @@ cdef bytes HEX_DIGITS = b"0123456789abcdefABCDEF"
 cdef ScamperHttp read_http(Cursor c):
     cdef ScamperHttp http = ScamperHttp.__new__(ScamperHttp)
     cdef ScamperHttpBuf b
-    cdef list out = []
     cdef uint32_t i, length
     cdef uint8_t number
     c.params(http, 20)
@@ -414,11 +414,11 @@ cdef ScamperHttp read_http(Cursor c):
         if http.type > 1:
             c.fail("an HTTP measurement of unknown type without a port")
         http.dport = 443 if http.type == HTTPS else 80
+    http.buffers = c.room(http.count)
     for i in range(http.count):
         b = ScamperHttpBuf.__new__(ScamperHttpBuf)
         c.params(b, 4)
-        out.append(b)
-    http.buffers = tuple(out)
+        put(http.buffers, i, b)
     while c.end - c.off >= 5:
         number = c.u8()
         length = c.u32()

@@ -144,22 +144,22 @@ cdef ScamperNeighbourdisc read_neighbourdisc(Cursor c):
     cdef ScamperNeighbourdisc r = ScamperNeighbourdisc.__new__(ScamperNeighbourdisc)
     cdef NeighbourProbe probe
     cdef NeighbourReply reply
-    cdef list out = [], replies
+    cdef tuple replies
     cdef int i, j
     c.params(r, 16)
+    r.probes = c.room(r.probe_count)
     for i in range(r.probe_count):
         probe = NeighbourProbe.__new__(NeighbourProbe)
         c.params(probe, 2)
-        replies = []
+        replies = c.room(probe.count)
         for j in range(probe.count):
             reply = NeighbourReply.__new__(NeighbourReply)
             c.params(reply, 2)
             if reply.mac is None:
                 c.fail("an answer without a link-layer address")
-            replies.append(reply)
-        probe.replies = tuple(replies)
-        out.append(probe)
-    r.probes = tuple(out)
+            put(replies, j, reply)
+        probe.replies = replies
+        put(r.probes, i, probe)
     return r
 
 

@@ -325,7 +325,7 @@ cdef ScamperOwamp read_owamp(Cursor c):
     cdef ScamperOwampSched sched
     cdef ScamperOwampTx tx
     cdef ScamperOwampRx rx
-    cdef list scheds = [], txs = [], rxs
+    cdef tuple rxs
     cdef uint32_t i
     cdef int j
     r.dport = OWAMP_PORT
@@ -335,22 +335,22 @@ cdef ScamperOwamp read_owamp(Cursor c):
     r.probe_size = OWAMP_SIZE
     r.ttl = 255
     c.params(r, 22)
+    r.all_scheds = c.room(r.sched_count)
     for i in range(r.sched_count):
         sched = ScamperOwampSched.__new__(ScamperOwampSched)
         c.params(sched, 2)
-        scheds.append(sched)
+        put(r.all_scheds, i, sched)
+    r.all_txs = c.room(r.tx_count)
     for i in range(r.tx_count):
         tx = ScamperOwampTx.__new__(ScamperOwampTx)
         c.params(tx, 6)
-        rxs = []
+        rxs = c.room(tx.rx_count)
         for j in range(tx.rx_count):
             rx = ScamperOwampRx.__new__(ScamperOwampRx)
             c.params(rx, 5)
-            rxs.append(rx)
-        tx.all = tuple(rxs)
-        txs.append(tx)
-    r.all_scheds = tuple(scheds)
-    r.all_txs = tuple(txs)
+            put(rxs, j, rx)
+        tx.all = rxs
+        put(r.all_txs, i, tx)
     return r
 
 

@@ -443,6 +443,7 @@ cdef class ScamperPing(Result):
             self.datalen = c.u16()
         elif flag == 9:
             self.data = c.raw(self.datalen)
+            return self.datalen != 0
         elif flag == 10:
             self.attempts = c.u16()
         elif flag == 11:

@@ -17,6 +17,7 @@ cdef class ScamperSniffPkt(Params):
             self.length = c.u16()
         else:
             self.data = c.raw(self.length)
+            return self.length != 0
         return 1
 
     cdef int give(self, Writer w, int flag) except -1:
@@ -136,16 +137,15 @@ cdef class ScamperSniff(Result):
 cdef ScamperSniff read_sniff(Cursor c):
     cdef ScamperSniff r = ScamperSniff.__new__(ScamperSniff)
     cdef ScamperSniffPkt pkt
-    cdef list out = []
     cdef uint32_t i
     c.params(r, 12)
     if r.src is None:
         c.fail("a sniff without an address")
+    r.all = c.room(r.pkt_count)
     for i in range(r.pkt_count):
         pkt = ScamperSniffPkt.__new__(ScamperSniffPkt)
         c.params(pkt, 3)
         if not pkt.data:
             c.fail("a packet without data")
-        out.append(pkt)
-    r.all = tuple(out)
+        put(r.all, i, pkt)
     return r

@@ -21,6 +21,7 @@ cdef class StingPkt(Params):
             self.length = c.u16()
         else:
             self.data = c.raw(self.length)
+            return self.length != 0
         return 1
 
     cdef int give(self, Writer w, int flag) except -1:
@@ -81,6 +82,7 @@ cdef class ScamperSting(Result):
             self.length = c.u16()
         elif flag == 16:
             self.data = c.raw(self.length)
+            return self.length != 0
         elif flag == 17:
             c.stamp(&self.started)
         elif flag == 18:
@@ -156,16 +158,15 @@ cdef class ScamperSting(Result):
 cdef ScamperSting read_sting(Cursor c):
     cdef ScamperSting r = ScamperSting.__new__(ScamperSting)
     cdef StingPkt pkt
-    cdef list out = []
     cdef uint32_t i
     c.params(r, 23)
     if r.src is None or r.dst is None:
         c.fail("a sting without its addresses")
+    r.all = c.room(r.pkt_count)
     for i in range(r.pkt_count):
         pkt = StingPkt.__new__(StingPkt)
         c.params(pkt, 4)
         if not pkt.data:
             c.fail("a packet without data")
-        out.append(pkt)
-    r.all = tuple(out)
+        put(r.all, i, pkt)
     return r

@@ -78,6 +78,7 @@ cdef class Decoder:
     Args:
         inst: what `inst` of each result shall be.
         max_record: bytes that a record's body may have; a longer one is a `WartsError`.
+            Its object takes less than 130 times as much, which is the bound on memory.
         only: record types to decode (numbers); others but lists and cycles are skipped. None: all.
     """
 

@@ -64,6 +64,7 @@ cdef class ScamperTbitPkt(Params):
             self.length = c.u16()
         else:
             self.data = c.raw(self.length)
+            return self.length != 0
         return 1
 
     cdef int give(self, Writer w, int flag) except -1:
@@ -311,7 +312,6 @@ cdef ScamperTbit read_tbit(Cursor c):
     cdef ScamperTbit r = ScamperTbit.__new__(ScamperTbit)
     cdef ScamperTbitPkt pkt
     cdef TbitBlock block
-    cdef list out = []
     cdef uint32_t i, length
     cdef int number
     cdef Py_ssize_t after
@@ -320,13 +320,13 @@ cdef ScamperTbit read_tbit(Cursor c):
     c.params(r, 22)
     if r.src is None or r.dst is None:
         c.fail("a tbit without its addresses")
+    r.all = c.room(r.count32 or r.count16)
     for i in range(r.count32 or r.count16):
         pkt = ScamperTbitPkt.__new__(ScamperTbitPkt)
         c.params(pkt, 4)
         if not pkt.data:
             c.fail("a packet without data")
-        out.append(pkt)
-    r.all = tuple(out)
+        put(r.all, i, pkt)
     while True:
         number = c.u16()
         if number == 0:

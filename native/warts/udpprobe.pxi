@@ -19,6 +19,7 @@ cdef class ScamperUdpprobeReply(Params):
             self.length = c.u16()
         elif flag == 3:
             self.data = c.raw(self.length)
+            return self.length != 0
         else:
             self.raw_ifname = c.ifname()
         return 1
@@ -134,6 +135,7 @@ cdef class ScamperUdpprobe(Result):
             self.length = c.u16()
         elif flag == 13:
             self.data = c.raw(self.length)
+            return self.length != 0
         elif flag == 14:
             self.first_replies = c.u8()
         elif flag == 15:
@@ -249,14 +251,13 @@ cdef class ScamperUdpprobe(Result):
 
 
 cdef int read_udpprobe_replies(Cursor c, ScamperUdpprobeProbe probe) except -1:
-    cdef list out = []
     cdef ScamperUdpprobeReply reply
     cdef int i
+    probe.replies = c.room(probe.reply_count)
     for i in range(probe.reply_count):
         reply = ScamperUdpprobeReply.__new__(ScamperUdpprobeReply)
         c.params(reply, 4)
-        out.append(reply)
-    probe.replies = tuple(out)
+        put(probe.replies, i, reply)
     return 0
 
 

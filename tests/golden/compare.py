@@ -1,4 +1,7 @@
-"""One recording against its oracles: `.json` (sc_warts2json) and `.attrs.json` (upstream's Python module)."""
+"""One recording against its oracles.
+
+They are `.json` (sc_warts2json), `.attrs.json` (upstream's Python module) and `.dump` (sc_wartsdump).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ from onvp.native import _warts
 from onvp.native.errors import WartsError
 from onvp.native.files import ScamperFile
 from tests.golden.describe import describe
-from tests.golden.quirks import MISSING, QUIRKS
+from tests.golden.dump import said, seen
+from tests.golden.quirks import MISSING, QUIRKS, STALE_DUMPS
 
 # Lists whose order the oracle's module does not define.
 UNORDERED = {"addrs()", "ans_addrs()", "ans_nses()", "ans_ptrs()"}
@@ -104,6 +108,9 @@ def compare(path: Path) -> Outcome:
     lines = stem.with_name(stem.name + ".json")
     if lines.exists():
         _compare_json(out, objects, lines.read_text("utf-8").splitlines())
+    dump = stem.with_name(stem.name + ".dump")
+    if dump.exists() and dump.name not in STALE_DUMPS:
+        _compare_dump(out, objects, dump.read_text("utf-8"))
     return out
 
 
@@ -135,6 +142,17 @@ def _compare_json(out: Outcome, objects: list[Any], lines: list[str]) -> None:
         mine = json.loads(text)
         for where, a, b in differences(mine, _repaired(line), str(mine["type"])):
             out.note("json", f"line {number}", where, a, b)
+
+
+def _compare_dump(out: Outcome, objects: list[Any], text: str) -> None:
+    oracle = said(text)
+    if len(objects) != len(oracle):
+        out.problems.append(f"dump: {len(objects)} objects, the oracle has {len(oracle)}")
+    for number, (item, theirs) in enumerate(zip(objects, oracle, strict=False)):
+        out.compared += 1
+        ours = {name: value for name, value in seen(item).items() if name in theirs}
+        for where, a, b in differences(ours, theirs, theirs["kind"]):
+            out.note("dump", f"object {number}", where, a, b)
 
 
 def _stopper(objects: list[Any]) -> bool:

@@ -1,6 +1,6 @@
 """Where the oracles differ from what a decoder should hold, and why: the one table of known exceptions.
 
-Each quirk names the oracle (`attrs` or `json`), a path (as `differences` prints it, list positions left out),
+Each quirk names the oracle (`attrs`, `json` or `dump`), a path (as `differences` prints it, list positions left out),
 and a test on (ours, theirs). A difference that no quirk explains is an error.
 """
 
@@ -101,5 +101,12 @@ QUIRKS = (
         for kind in ("Neighbourdisc", "Sting")
         for name in ("cycle", "list", "start", "userid", "errmsg")
     ),
+    *(
+        Quirk("dump", f"sting.{name}", lambda ours, theirs: ours is MISSING, "no result shows a sting's addresses")
+        for name in ("src", "dst")
+    ),
     *(Quirk("attrs", name, _absent, "not in the module of 20260420") for name in NEWER),
 )
+
+STALE_DUMPS = {"tracelb-gap.dump"}
+"""Dumps of another run of the same command than the recording beside them (its list and times differ)."""

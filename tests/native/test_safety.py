@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import datetime
 import enum
+import gc
 import pickle
+import sys
+import tracemalloc
 import types
 from pathlib import Path
 from typing import Any
@@ -171,3 +175,67 @@ def test_counts_do_not_make_memory(kind: int, body: str) -> None:
     record = b"\x12\x05" + kind.to_bytes(2, "big") + len(raw).to_bytes(4, "big") + raw
     with pytest.raises(WartsError, match="ends too early"):
         Decoder().feed(record)
+
+
+def block(fields: dict[int, bytes]) -> bytes:
+    """Flags and parameters with the fields given by number."""
+    flags = [0] * (max(fields) // 7 + 1)
+    for number in fields:
+        flags[(number - 1) // 7] |= 1 << ((number - 1) % 7)
+    while not flags[-1]:
+        flags.pop()
+    values = b"".join(fields[number] for number in sorted(fields))
+    return bytes([bits | 0x80 for bits in flags[:-1]] + flags[-1:]) + len(values).to_bytes(2, "big") + values
+
+
+MANY = 60000
+ADDRESS = bytes.fromhex("04 01 c0000201")
+LB = {16: b"\0\1", 17: b"\0\1", 22: ADDRESS}
+TINY = {
+    "tracelb probes": (8, block(LB) + block({3: b"\0\1"}) + block({3: b"\1"}) + block({1: b"\xea\x60"})),
+    "tracelb nodes": (8, block({16: b"\xea\x60", 22: ADDRESS})),
+    "dealias probes": (
+        9,
+        block({4: b"\6", 6: b"\0\0\xea\x60"}) + block({1: b"\0\1"}) + block({4: b"\1", 10: ADDRESS}),
+    ),
+    "udpprobe replies": (16, block({5: ADDRESS, 7: b"\0\7", 16: b"\xff"}) + block({3: b"\xff"}) * 200),
+    "http buffers": (15, block({5: ADDRESS, 11: b"a\0", 12: b"/\0", 14: b"\0\0\xea\x60"})),
+    "owamp probes": (17, block({4: ADDRESS, 5: ADDRESS, 22: b"\0\0\xea\x60"})),
+}
+
+
+@pytest.mark.parametrize(("kind", "head"), TINY.values(), ids=TINY)
+def test_memory_is_a_multiple_of_the_record(kind: int, head: bytes) -> None:
+    """Of parts of which nothing is recorded, one byte each, an object takes about a hundred times as much."""
+    body = head + bytes(MANY + 100)
+    record = b"\x12\x05" + kind.to_bytes(2, "big") + len(body).to_bytes(4, "big") + body
+    tracemalloc.start()
+    try:
+        with contextlib.suppress(WartsError):
+            Decoder().feed_record(record)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert most < 130 * len(body)
+
+
+def test_nothing_leaks() -> None:
+    """Decoding whole and cut records over and over leaves no memory behind."""
+    streams = [path.read_bytes() for path in sorted(CORPUS.glob("new/*.warts"))]
+    streams += [record[:8] + record[8:-3].ljust(len(record) - 8, b"\xff") for record in streams]
+
+    def decode_all() -> None:
+        for stream in streams:
+            with contextlib.suppress(WartsError):
+                Decoder().feed(stream)
+
+    for _ in range(2):
+        decode_all()
+    gc.collect()
+    before = sys.getallocatedblocks()
+    for _ in range(5):
+        decode_all()
+    gc.collect()
+
+    assert sys.getallocatedblocks() - before < 100
