@@ -211,8 +211,7 @@ def _bwrap(script: str) -> float:
     with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        took = time.perf_counter() - began
-    return took
+        return time.perf_counter() - began
 
 
 async def memory(runs: Runs, sink: Listener) -> None:

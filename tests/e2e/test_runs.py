@@ -181,7 +181,7 @@ def test_each_limit_ends_a_run_and_is_named(world: World, tmp_path: Path, limit:
 
 
 def test_scamper_killed_in_mid_run_fails_the_tasks_in_flight_and_later_ones_work(world: World, tmp_path: Path) -> None:
-    """scamper is killed: what was in flight raises ScamperInstError, what comes later works."""
+    """When scamper is killed, what was in flight raises ScamperInstError; what comes later works."""
     script = write(
         tmp_path,
         "import sys, onvp\n"
