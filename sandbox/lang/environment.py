@@ -135,9 +135,13 @@ def build(
     def formatted(exc: BaseException) -> str:
         return report.format_exception(exc, source or report.source_of(filename), filename)
 
+    scope = dict(_static_builtins)
+    scope["print"] = _guards.make_print(stdout)
+    scope["open"] = opener
     stdin = io.StringIO("")
     held = {
         "sys": _sys(arguments_list, stdin, stdout, stderr),
+        "contextlib": {**_guards.view_names(_shared_views["contextlib"]), "redirect_stdout": _redirection(scope)},
         "argparse": arguments.bind(arguments_list, stdin, stdout, stderr, standins.exit_script),
         "logging": logs.bind(stderr, opener, formatted),
         "pprint": _pprint(stdout),
@@ -150,9 +154,6 @@ def build(
     views.update({name: _module_view(name, content) for name, content in held.items()})
     for content in facades.values():
         _admit(content)
-    scope = dict(_static_builtins)
-    scope["print"] = _guards.make_print(stdout)
-    scope["open"] = opener
     scope["__import__"] = _importer(views, modules)
     return {"__builtins__": scope, "__name__": "__main__"}
 
@@ -184,6 +185,37 @@ def _sys(argv: list[str], stdin: Any, stdout: Any, stderr: Any) -> dict[str, Any
         "implementation": standins.SimpleConstant(name=sys.implementation.name, version=sys.implementation.version),
     }  # fmt: skip
     return {name: made[name] if name in made else getattr(sys, name) for name in names.listed("sys")}
+
+
+def _redirection(scope: dict[str, Any]) -> type:
+    """`contextlib.redirect_stdout` for one run: while it is entered, the script's print writes elsewhere."""
+
+    class redirect_stdout:  # noqa: N801 - the library's name
+        """As the library's, for print; sys.stdout stays as it is."""
+
+        __slots__ = ("_before", "_target")
+
+        def __init__(self, new_target: Any) -> None:
+            self._target = new_target
+            self._before: list[Any] = []
+
+        def __enter__(self) -> Any:
+            """Print into the target."""
+            before, target = scope["print"], self._target
+
+            def print(*values: Any, file: Any = None, **options: Any) -> None:
+                before(*values, file=target if file is None else file, **options)
+
+            self._before.append(before)
+            scope["print"] = print
+            return target
+
+        def __exit__(self, *exc: object) -> None:
+            """Print as before."""
+            scope["print"] = self._before.pop()
+
+    redirect_stdout.__module__, redirect_stdout.__qualname__ = "contextlib", "redirect_stdout"
+    return redirect_stdout
 
 
 def _pprint(stdout: Any) -> dict[str, Any]:

@@ -63,7 +63,7 @@ _WRITABLE: Final[tuple[type, ...]] = (decimal.Context, types.SimpleNamespace)
 
 _ITEMS: Final[tuple[type, ...]] = (
     dict, list, bytearray, memoryview, array.array, collections.deque, collections.ChainMap,
-    collections.UserDict, collections.UserList,
+    collections.UserDict, collections.UserList, type(decimal.Context().traps),
 )  # fmt: skip
 
 # What may stand among a class's bases without being a class: the standard library's own stand-ins.

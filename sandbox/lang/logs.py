@@ -491,7 +491,7 @@ def bind(stderr: Any, open_artifact: Any, report: Callable[[BaseException], str]
     """The module's names for one run, with loggers of its own."""
     root = Logger("root", WARNING)
     _current.update(stderr=stderr, open=open_artifact, report=report, loggers={"": root}, disabled=NOTSET)
-    special: dict[str, Any] = {"root": root, "lastResort": None}
+    special: dict[str, Any] = {"root": root}
     for method in ("debug", "info", "warning", "warn", "error", "exception", "critical", "fatal", "log"):
         special[method] = _through_root(method)
     here = globals()

@@ -163,6 +163,7 @@ MODULES: Final[dict[str, tuple[Group, ...]]] = {
             "context managers over the script's own objects",
             "AbstractContextManager ContextDecorator ExitStack closing contextmanager nullcontext suppress",
         ),
+        Group(OURS, "redirect_stdout"),
     ),
     "copy": (
         Group(
@@ -263,7 +264,7 @@ MODULES: Final[dict[str, tuple[Group, ...]]] = {
             "our own small logging: writes to the run's streams, formats with the guarded format",
             "BASIC_FORMAT FileHandler Filter Formatter Handler LogRecord Logger LoggerAdapter NullHandler "
             "StreamHandler addLevelName basicConfig captureWarnings critical debug disable error exception fatal "
-            "getLevelName getLogger info lastResort log root shutdown warn warning",
+            "getLevelName getLogger info log root shutdown warn warning",
         ),
         Group(DATA, "CRITICAL DEBUG ERROR FATAL INFO NOTSET WARN WARNING"),
     ),
@@ -384,7 +385,7 @@ MODULES: Final[dict[str, tuple[Group, ...]]] = {
         ),
         Group(
             "returns its argument",
-            "assert_never assert_type cast final no_type_check overload reveal_type runtime_checkable",
+            "assert_never assert_type cast final no_type_check overload runtime_checkable",
         ),
     ),
     "unicodedata": (

@@ -135,6 +135,13 @@ class C:
     def close(self): print('closed')
 with closing(C()):
     pass
+import io
+with contextlib.redirect_stdout(io.StringIO()) as f:
+    print('inside')
+    with contextlib.redirect_stdout(io.StringIO()) as g:
+        print('deeper', end='')
+    print('again')
+print(repr(f.getvalue()), repr(g.getvalue()))
 """,
     "copy": r"""
 import copy
@@ -195,6 +202,7 @@ print(Decimal(1) / 7, Decimal('2.675').quantize(Decimal('0.01'), ROUND_HALF_UP))
 with localcontext() as ctx:
     ctx.prec = 3
     print(Decimal(1) / 7)
+getcontext().traps[InvalidOperation] = True
 try:
     Decimal('x')
 except InvalidOperation:

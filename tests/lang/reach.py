@@ -14,18 +14,28 @@ import enum
 import io
 import json
 import os
+import socket
 import string
 import sys
 import types
 import warnings
 from collections import deque
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from onvp.native import _guards
 from onvp.sandbox.lang import environment
 from onvp.sandbox.lang import names as tables
 from onvp.sandbox.lang.check import ScriptRefused, compile_script
+from onvp.sandbox.wire import calls
+from onvp.sandbox.worker.artifacts import Shelf
+from onvp.sandbox.worker.client import Client
+from onvp.sandbox.worker.facade import onvp, scamper
+from onvp.sandbox.worker.facade.hub import Hub
+from onvp.sandbox.worker.streams import Stream
+
+RECORDINGS = Path(__file__).parents[1] / "golden" / "corpus" / "new"
 
 LIMIT = 400_000
 PER_CONTAINER = 400
@@ -202,6 +212,21 @@ def method_mark(found: Any) -> Any:
     return id(found)
 
 
+def facades() -> dict[str, dict[str, Any]]:
+    """Our own modules, over a broker that has gone, with recordings as input files."""
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    client = Client(ours.detach())
+    recordings = {path.name: path.read_bytes() for path in sorted(RECORDINGS.rglob("*.warts"))}
+    shelf = Shelf(lambda message: None, recordings)
+    hub = Hub(client, [calls.Instance(name="here", tags=("a",))])
+    made = {"scamper": scamper.exported(hub, shelf), "onvp": onvp.exported(client, hub, shelf)}
+    made["scamper"]["<results>"] = [list(made["scamper"]["ScamperFile"](name)) for name in recordings]
+    files = [shelf.open("x", "w"), shelf.open(min(recordings), "rb")]
+    made["scamper"]["<streams>"] = [Stream(client.send, err=False), *files]
+    return made
+
+
 def everything(mode: str) -> dict[str, Any]:
     """What a script can name without having been given it."""
     names = environment.build(
@@ -209,14 +234,14 @@ def everything(mode: str) -> dict[str, Any]:
         stdout=Sink(),
         stderr=Sink(),
         open=lambda *a: io.StringIO(),
-        facades={},
+        facades=facades(),
         modules=None,
         guards=mode,
     )
     builtins: Any = names["__builtins__"]
     start = {name: value for name, value in builtins.items() if not (name.startswith("_") and name.endswith("_"))}
     start |= {name: value for name, value in names.items() if not name.startswith("__")}
-    for module in tables.MODULES:
+    for module in (*tables.MODULES, "scamper", "onvp"):
         start[f"<{module}>"] = builtins["__import__"](module, names, names, None, 0)
     return start
 

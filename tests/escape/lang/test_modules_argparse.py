@@ -13,7 +13,7 @@ ATTACKS = [
 import argparse, json
 action = argparse.ArgumentParser().add_argument('--x', dest='__kwdefaults__')
 action(None, json.dumps, {'sort_keys': True})""",
-        "AttributeError: __kwdefaults__ of 'function' object is not in scripts",
+        "AttributeError: __kwdefaults__ of a 'function' object is not in scripts",
     ),
     (
         "write to the library's classes by calling an action",
@@ -46,7 +46,7 @@ action(None, Mine, lambda self, protocol: (print, ('called',)))""",
 import argparse, json
 action = argparse.ArgumentParser().add_argument('--x', dest='__globals__', action='append')
 action(None, json.dumps, 1)""",
-        "AttributeError: __globals__ of 'function' object is not in scripts",
+        "AttributeError: __globals__ of a 'function' object is not in scripts",
     ),
     (
         "count a private attribute up by calling an action",
@@ -71,7 +71,7 @@ p = argparse.ArgumentParser()
 action = p.add_subparsers(dest='__kwdefaults__')
 action.add_parser('ping')
 action(p, json.dumps, ['ping'])""",
-        "AttributeError: __kwdefaults__ of 'function' object is not in scripts",
+        "AttributeError: __kwdefaults__ of a 'function' object is not in scripts",
     ),
     (
         "fill what is not its own with what a subcommand parsed",
@@ -96,7 +96,7 @@ import argparse, json
 p = argparse.ArgumentParser()
 p.add_argument('item_separator', nargs='*')
 p.parse_intermixed_args([], namespace=json.JSONEncoder)""",
-        "TypeError: vars() works on objects of your own classes, not on a type",
+        "TypeError: vars() works on objects of the script's own classes, not on a 'type'",
     ),
     (
         "choose a private method of the parser by its conflict handler",
@@ -106,7 +106,7 @@ p.parse_intermixed_args([], namespace=json.JSONEncoder)""",
     (
         "read private attributes of a namespace",
         "import argparse\ngetattr(argparse.Namespace(), '_get_kwargs')",
-        "AttributeError: _get_kwargs of 'Namespace' object is private: scripts see names with a leading underscore only on their own classes",
+        "AttributeError: _get_kwargs of a 'Namespace' object is private: scripts see names with a leading underscore only on their own classes",
     ),
     (
         "reach the library through the formatter of its own making",
@@ -118,7 +118,7 @@ class Mine(argparse.HelpFormatter):
     def add_usage(self, usage, actions, groups, prefix=None):
         actions[0].container._registries
 argparse.ArgumentParser(formatter_class=Mine).format_help()""",
-        "AttributeError: _registries of '_ArgumentGroup' object is private: scripts see names with a leading underscore only on their own classes",
+        "AttributeError: _registries of a '_ArgumentGroup' object is private: scripts see names with a leading underscore only on their own classes",
     ),
 ]
 

@@ -10,7 +10,7 @@ ATTACKS = [
     (
         "read a private attribute with attrgetter",
         "import operator, json\noperator.attrgetter('__globals__')(json.dumps)",
-        "AttributeError: __globals__ of 'function' object is not in scripts",
+        "AttributeError: __globals__ of a 'function' object is not in scripts",
     ),
     (
         "read a private attribute at the end of a dotted attrgetter",
@@ -37,12 +37,12 @@ raise ValueError(operator.attrgetter(Name('real'))(1))""",
     (
         "call a private method with methodcaller",
         "import operator\noperator.methodcaller('__reduce_ex__', 4)([])",
-        "AttributeError: __reduce_ex__ of 'list' object is not in scripts",
+        "AttributeError: __reduce_ex__ of a 'list' object is not in scripts",
     ),
     (
         "format through methodcaller with private attributes",
         "import operator\nprint(operator.methodcaller('format', len)('{0.__self__}'))",
-        "AttributeError: __self__ of 'builtin_function_or_method' object is not in scripts",
+        "AttributeError: __self__ of a 'builtin_function_or_method' object is not in scripts",
     ),
     (
         "write items of what is not its own with operator.setitem",
@@ -96,7 +96,7 @@ f.register(g)""",
     (
         "read what a cached function wraps through getattr",
         "import functools, json\ngetattr(functools.lru_cache(json.dumps), '__wrapped__')",
-        "AttributeError: __wrapped__ of '_lru_cache_wrapper' object is not in scripts",
+        "AttributeError: __wrapped__ of a '_lru_cache_wrapper' object is not in scripts",
     ),
     (
         "call str.format unbound through partial",
@@ -150,7 +150,7 @@ import argparse, json
 p = argparse.ArgumentParser()
 p.add_argument('--x', dest='__kwdefaults__', type=len)
 p.parse_args(['--x', 'a'], namespace=json.dumps)""",
-        "TypeError: vars() works on objects of your own classes, not on a function",
+        "TypeError: vars() works on objects of the script's own classes, not on a 'function'",
     ),
     (
         "let argparse write into what is not its own",
@@ -159,7 +159,7 @@ import argparse, json
 p = argparse.ArgumentParser()
 p.add_argument('--x', dest='item_separator')
 p.parse_args(['--x', 'a'], namespace=json.JSONEncoder)""",
-        "TypeError: vars() works on objects of your own classes, not on a type",
+        "TypeError: vars() works on objects of the script's own classes, not on a 'type'",
     ),
     (
         "name an option's destination privately",
@@ -199,7 +199,7 @@ print(p.parse_args(['@/etc/hostname']))""",
 import argparse
 p = argparse.ArgumentParser()
 print(p._registry_get('type', None))""",
-        "AttributeError: _registry_get of 'ArgumentParser' object is private: scripts see names with a leading underscore only on their own classes",
+        "AttributeError: _registry_get of a 'ArgumentParser' object is private: scripts see names with a leading underscore only on their own classes",
     ),
     (
         "read the frame of a generator in a context manager",
@@ -213,7 +213,7 @@ getattr(f().gen, 'gi_frame')""",
     (
         "read the private callbacks of an ExitStack",
         "import contextlib\ncontextlib.ExitStack()._exit_callbacks",
-        "AttributeError: _exit_callbacks of 'ExitStack' object is private: scripts see names with a leading underscore only on their own classes",
+        "AttributeError: _exit_callbacks of a 'ExitStack' object is private: scripts see names with a leading underscore only on their own classes",
     ),
     (
         "read the private callbacks of its own kind of ExitStack",
@@ -237,7 +237,7 @@ try:
     1/0
 except ZeroDivisionError as e:
     getattr(e, '__traceback__')""",
-        "AttributeError: __traceback__ of 'ZeroDivisionError' object is not in scripts",
+        "AttributeError: __traceback__ of a 'ZeroDivisionError' object is not in scripts",
     ),
     (
         "take a traceback or frame from sys.exc_info",

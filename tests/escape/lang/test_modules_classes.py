@@ -96,7 +96,7 @@ class C:
     a: int = 1
 dataclasses.fields(C)[0].name = '__class__'
 print(dataclasses.asdict(C()))""",
-        "TypeError: attributes of a 'Field' object cannot be set: scripts change objects of their own classes only",
+        "TypeError: attributes of a 'Field' cannot be set: scripts change objects of their own classes only",
     ),
     (
         "name a field of a namedtuple privately",
@@ -140,7 +140,7 @@ collections.namedtuple('X', [Name('a=exit()')])""",
     (
         "evaluate text that an alias keeps",
         "import typing\ngetattr(typing.List['x'], '__args__')[0]",
-        "AttributeError: __args__ of '_GenericAlias' object is not in scripts",
+        "AttributeError: __args__ of a '_GenericAlias' object is not in scripts",
     ),
     (
         "keep annotation texts for others to evaluate",
@@ -242,7 +242,7 @@ dataclasses.make_dataclass('X', [Name('a=exit()')])""",
     (
         "mark the library's classes with no_type_check",
         "import typing, json\ntyping.no_type_check(json.JSONEncoder)\njson.JSONEncoder.default.x = 1",
-        "TypeError: attributes of a 'function' object cannot be set: scripts change objects of their own classes only",
+        "TypeError: attributes of a 'function' cannot be set: scripts change objects of their own classes only",
     ),
     (
         "climb from a class to its bases",

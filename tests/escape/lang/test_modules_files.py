@@ -46,7 +46,7 @@ ATTACKS = [
     (
         "replace its output for the host",
         "import sys\nsys.stdout = None",
-        "TypeError: attributes of a 'ModuleView' object cannot be set: scripts change objects of their own classes only",
+        "TypeError: attributes of a 'module' cannot be set: scripts change objects of their own classes only",
     ),
     (
         "read a file as a time zone",

@@ -117,7 +117,7 @@ ATTACKS = [
     (
         "read frames through sys",
         "import sys\ngetattr(sys, '_getframe')",
-        "AttributeError: _getframe of 'ModuleView' object is private: scripts see names with a leading underscore only on their own classes",
+        "AttributeError: _getframe of a 'module' object is private: scripts see names with a leading underscore only on their own classes",
     ),
     (
         "read hooks of the interpreter",
@@ -127,17 +127,17 @@ ATTACKS = [
     (
         "change a view",
         "import json\njson.dumps = len",
-        "TypeError: attributes of a 'ModuleView' object cannot be set: scripts change objects of their own classes only",
+        "TypeError: attributes of a 'module' cannot be set: scripts change objects of their own classes only",
     ),
     (
         "change a view with setattr",
         "import json\nsetattr(json, 'dumps', len)",
-        "TypeError: attributes of a 'ModuleView' object cannot be set: scripts change objects of their own classes only",
+        "TypeError: attributes of a 'module' cannot be set: scripts change objects of their own classes only",
     ),
     (
         "delete from a view",
         "import json\ndel json.dumps",
-        "TypeError: attributes of a 'ModuleView' object cannot be set: scripts change objects of their own classes only",
+        "TypeError: attributes of a 'module' cannot be set: scripts change objects of their own classes only",
     ),
     (
         "copy a view",
@@ -147,7 +147,7 @@ ATTACKS = [
     (
         "read the dict of a view",
         "import json\nvars(json)",
-        "TypeError: vars() works on objects of your own classes, not on a ModuleView",
+        "TypeError: vars() works on objects of the script's own classes, not on a 'module'",
     ),
 ]
 
