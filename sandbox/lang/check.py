@@ -98,7 +98,7 @@ def transformed(
         bound=bound_names(tree),
     )
     with _room(max_depth):
-        tree = transformer.visit(tree)
+        transformer.visit(tree)  # in place
     if transformer.problems:
         raise ScriptRefused(filename, tuple(sorted(set(transformer.problems))[:_MAX_PROBLEMS]))
     return tree
