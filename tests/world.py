@@ -23,6 +23,8 @@ from tests.lab import Lab, plan
 BIN = Path(sys.executable).parent
 POLICIES = Path(__file__).parent / "demo" / "policies"
 READY_S = 30.0
+SCAMPER = os.environ.get("ONVP_SCAMPER", "")
+"""A scamper to use in place of the one that is installed: the same tests against another generation."""
 
 
 class WorldError(Exception):
@@ -44,6 +46,8 @@ class Vp:
     def start(self, *extra: str) -> None:
         """Start the agent."""
         number = int(self.name[-1])
+        if SCAMPER:
+            extra = ("--scamper", SCAMPER, *extra)
         argv = [
             str(BIN / "onvp-vp"), "run", "--name", self.name, "--state", str(self.state), "--policy", str(self.policy),
             "--set", f"place.asn4={64500 + number}", "--set", f"place.cc={('nz', 'au', 'sg')[number - 1]}",
