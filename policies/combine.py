@@ -39,6 +39,7 @@ ENGINE_VERSION: Final = 1
 Addressable = str | ipaddress.IPv4Address | ipaddress.IPv6Address
 Networkable = str | Network
 
+_NETWORKS: Final = (ipaddress.IPv4Network, ipaddress.IPv6Network)
 _BUILT_IN: Final = "built in"
 
 
@@ -97,10 +98,10 @@ def optout_layer(prefixes: Iterable[Networkable], *, source: str = "opt-out list
         prefixes: theirs; a list of 100,000 is usual.
         source: where the list comes from, for the sentence of a refusal.
     """
-    networks = [ipaddress.ip_network(p) for p in prefixes]
+    spans = [span(p if isinstance(p, _NETWORKS) else ipaddress.ip_network(p)) for p in prefixes]
     origin = Origin("destinations.deny.list:optout", "optout", source)
-    entry = Entry("list:optout", tuple(span(n) for n in networks), origin, False, "asked not to be probed")
-    digest = digest_of(sorted(str(n) for n in networks))
+    entry = Entry("list:optout", tuple(spans), origin, False, "asked not to be probed")
+    digest = digest_of(sorted(spans))
     return Layer("optout", source, digest, destinations=Destinations(deny=(entry,)))
 
 

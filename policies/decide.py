@@ -155,7 +155,7 @@ def _narrowed(rules: Compiled, action: Action) -> tuple[Action, tuple[Clamp, ...
                     f"{', '.join(sorted(choice.values)) or 'none'}; asked for {word}",
                 )
     for bound in rules.deny:
-        value = effective(action, field_of(primitive, bound.parameter))
+        value = effective(action, bound.parameter)
         if value is not None and _beyond(bound, value) is not None:
             raise Refused(bound.origin, _beyond_sentence(bound, primitive, value))
     action, clamps = _clamped(rules, action) if rules.clamp else (action, ())
@@ -195,7 +195,7 @@ def _clamped(rules: Compiled, action: Action) -> tuple[Action, tuple[Clamp, ...]
     primitive = action.primitive
     changes: dict[str, tuple[int, int, Bound]] = {}
     for bound in rules.clamp:
-        field = field_of(primitive, bound.parameter)
+        field = bound.parameter
         asked = effective(action, field)
         if asked is None:
             continue
@@ -205,7 +205,7 @@ def _clamped(rules: Compiled, action: Action) -> tuple[Action, tuple[Clamp, ...]
     if not changes:
         return action, ()
     for bound in rules.clamp:  # two layers may leave no value between them
-        change = changes.get(field_of(primitive, bound.parameter))
+        change = changes.get(bound.parameter)
         if change is not None and _beyond(bound, change[1]) is not None:
             raise Refused(bound.origin, f"the layers leave no value for {bound.parameter} of {primitive} between them")
     for field, (_, value, bound) in list(changes.items()):

@@ -177,10 +177,13 @@ def chosen(action: Action, word: str) -> tuple[str, ...]:
     return tuple({definition.method for definition in any_action.probedefs})
 
 
+_EMPTY: Final = (bool, dict, list)
+
+
 def given(action: Action, field: str) -> bool:
     """Does ``action`` use the parameter at all?"""
     value = getattr(action, field)
-    return bool(value) if isinstance(value, bool | dict | list) else value is not None
+    return bool(value) if isinstance(value, _EMPTY) else value is not None
 
 
 def effective(action: Action, field: str) -> int | None:
