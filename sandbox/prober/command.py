@@ -8,9 +8,9 @@ is written out even at its default, so that what was judged is what is sent.
 Where upstream's Python module disagrees with its own documentation, the documentation holds: confidence of
 a trace is ``-c``; ``attempts`` of dns counts queries; quotes in http headers are escaped.
 
-Never rendered, because a line of it kills a prober: ``sting``, ``dealias -m prefixscan -x``, timestamp pings with
-a payload; or holds it up for minutes: pings with tens of thousands of source ports. Nor, because no
-parameter asks for it: ``-O spoof``, ``-O raw``, ``-y``.
+Never rendered, because a line of it kills a prober: ``sting``, ``dealias -m prefixscan -x``, timestamp pings
+with a payload or exactly without room for one; or holds it up for minutes: pings with tens of thousands of
+source ports. Nor, because no parameter asks for it: ``-O spoof``, ``-O raw``, ``-y``.
 
 Source: scamper(1), the option parsers of 20211212 and 20260420, and both programs driven.
 """
@@ -231,6 +231,11 @@ def _spare(action: act.Ping, dialect: Dialect) -> None:
     if action.method == "icmp-time" and action.payload is not None:
         # A payload overruns the buffer of a timestamp request: abort, in both generations.
         raise Inexpressible("payload", f"{dialect.name} cannot send a payload with method icmp-time: leave it out")
+    if action.method == "icmp-time" and action.size == _bare_timestamp(action):
+        # Exactly the headers: it writes into the room for a payload that it did not make.
+        raise Inexpressible(
+            "size", f"{dialect.name} cannot send a timestamp of exactly {action.size} bytes: give one more, or none"
+        )
     if (
         action.method in _PORT_PER_ATTEMPT
         and action.attempts > ATTEMPTS_WITH_PORTS
@@ -242,6 +247,14 @@ def _spare(action: act.Ping, dialect: Dialect) -> None:
             f"{dialect.name} makes at most {ATTEMPTS_WITH_PORTS} attempts with method {action.method}, "
             f"not {action.attempts}: give fewer",
         )
+
+
+def _bare_timestamp(action: act.Ping) -> int:
+    """The size of a timestamp request without a payload: headers and IP options."""
+    options = 40 if action.ip_rr or action.ip_ts == "tsonly" else 36 if action.ip_ts == "tsandaddr" else 0
+    if isinstance(action.ip_ts, list):
+        options = 4 + 8 * len(action.ip_ts)
+    return (20 if action.dst.version == 4 else 40) + 20 + options
 
 
 def _end_with_dst(line: Line, action: Any, dialect: Dialect) -> None:

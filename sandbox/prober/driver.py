@@ -38,12 +38,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from onvp.policies.action import Action, Trace
+from onvp.policies.action import Action, Dns, Trace
 from onvp.sandbox.prober import control
 from onvp.sandbox.prober.claims import Claims, Ticket, claims_of
 from onvp.sandbox.prober.command import render
 from onvp.sandbox.prober.control import Control, State
-from onvp.sandbox.prober.dialect import Dialect, dialect_of
+from onvp.sandbox.prober.dialect import Dialect, Generation, dialect_of
 from onvp.sandbox.prober.errors import Inexpressible, ProberProtocolError, ProberUnavailable
 from onvp.sandbox.prober.link import BACKLOG_BYTES, Link, connect
 from onvp.sandbox.prober.patience import longest_s
@@ -110,6 +110,7 @@ class Prober:
         self.sent_packets = 0  # worst case, of all tasks ever
         self.open_packets = 0  # of the tasks in flight
         self.claims = Claims()
+        self._lingering: set[_Attached] = set()
         self.pps = 0  # its packet rate; 0: no limit
         self._dialect: Dialect | None = None
         self._line: tuple[Action | None, Dialect | None, str] = (None, None, "")
@@ -145,6 +146,9 @@ class Prober:
         """Stop looking for the daemon and close every session's connections."""
         for session in list(self._sessions):
             session.close()
+        for link in list(self._lingering):
+            link.close()
+        self._lingering.clear()
         if self._search is not None:
             self._search.cancel()
             with suppress(asyncio.CancelledError):
@@ -178,6 +182,23 @@ class Prober:
     def forget(self, session: "Session") -> None:
         """The session has closed."""
         self._sessions.discard(session)
+
+    def linger(self, link: "_Attached", ticket: Ticket) -> None:
+        """Keep a closed session's link until the one task on it has ended, and its claims with it."""
+
+        def end(*_: object) -> None:
+            if link in self._lingering:
+                self._lingering.remove(link)
+                link.close()
+                self.claims.release(ticket)
+
+        def on_event(_: Link, event: control.Event) -> None:
+            over = isinstance(event, control.Refused | control.Oversized)
+            if over or (isinstance(event, control.Record) and not event.envelope):
+                end()
+
+        self._lingering.add(link)
+        link.redirect(on_event, end)
 
     def paced_s(self, before: int) -> float:
         """How long its packet rate holds up what was sent since the count was ``before``, at worst."""
@@ -348,8 +369,15 @@ class Session:
     def close(self) -> None:
         """End at once: the prober drops what is under way, and the sink hears nothing more."""
         self._closed = True
+        # A name lookup that is taken from under 20211212 may kill it: such a link stays until its task has ended.
         for link in self._links:
-            link.close()
+            late = [job for job in [*link.jobs.values(), *link.running.values()] if self._looks_up(job)]
+            if late:
+                self._prober.linger(link, late[0].ticket)
+                del self._jobs[late[0].task]
+                self._prober.open_packets -= late[0].packets
+            else:
+                link.close()
         self._links.clear()
         jobs = list(self._jobs.values())
         self._prober.open_packets -= sum(job.packets for job in jobs if job.link is not None)
@@ -450,6 +478,8 @@ class Session:
 
     def _halt(self, job: _Job) -> None:
         """Send a halt, now or as soon as the prober survives it."""
+        if self._looks_up(job):
+            return  # it goes on to its end: see `close`
         now = time.monotonic()
         job.halted_at = now
         if job.id is None or job.link is None:
@@ -463,6 +493,11 @@ class Session:
                 self._loop.call_later(probing - now, self._send_halt, job)
                 return
         self._send_halt(job)
+
+    def _looks_up(self, job: _Job) -> bool:
+        """Whether 20211212 looks names up for it: it does not reliably survive an interruption of that."""
+        old = self._prober.dialect.generation is Generation.OLD
+        return old and (isinstance(job.action, Dns) or getattr(job.action, "ptr", False))
 
     def _send_halt(self, job: _Job) -> None:
         link = job.link

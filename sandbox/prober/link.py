@@ -90,6 +90,10 @@ class Link:
             self._loop.add_writer(sock.fileno(), self._writable, sock)
         self._unsent += data
 
+    def redirect(self, on_event: Callable[["Link", Event], None], on_closed: Callable[["Link", str], None]) -> None:
+        """From now on tell somebody else."""
+        self._on_event, self._on_closed = on_event, on_closed
+
     def close(self) -> None:
         """Close without a word to anybody; the prober drops what runs here."""
         if self._sock is not None:

@@ -222,6 +222,12 @@ def test_what_a_prober_does_not_survive_is_not_written() -> None:
         refusal = supports(stamp, dialect)
         assert refusal is not None
         assert refusal.parameter == "payload"
+        for size, more in ((40, {}), (80, {"ip_rr": True}), (52, {"ip_ts": [V4]}), (76, {"ip_ts": "tsandaddr"})):
+            call = {"dst": V4, "method": "icmp-time", **more}
+            refusal = supports(parse("ping", {**call, "size": size}), dialect)
+            assert refusal is not None
+            assert refusal.parameter == "size"
+            assert supports(parse("ping", {**call, "size": size + 1}), dialect) is None
     for method in ("tcp-syn-sport", "tcp-ack-sport", "udp-sport"):
         assert supports(parse("ping", {"dst": V4, "method": method, "attempts": 500}), NEW) is None
         refusal = supports(parse("ping", {"dst": V4, "method": method, "attempts": 501}), NEW)

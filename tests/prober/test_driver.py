@@ -100,6 +100,7 @@ def test_a_halt_brings_the_partial_result(daemon: Daemon) -> None:
     run(play())
 
 
+# The last three cannot be halted on 20211212 and take their time: they are asked for more rarely.
 SIMILAR = [
     {"primitive": "ping", "attempts": 50},
     {"primitive": "ping", "method": "udp-dport", "attempts": 50},
@@ -108,10 +109,9 @@ SIMILAR = [
     {"primitive": "radargun", "dst": None, "addrs": ["127.0.0.1", "127.0.0.2"], "probedefs": [{}]},
     {"primitive": "ally", "dst": None, "dst1": "127.0.0.2", "dst2": "127.0.0.1", "method": "icmp-echo"},
     {"primitive": "prefixscan", "dst": None, "near": "127.0.0.1", "far": "127.0.0.2", "prefixlen": 30},
-    {"primitive": "dns", "dst": None, "qname": "a.example", "server": "127.0.0.1"},
-    {"primitive": "dns", "dst": None, "qname": "127.0.0.1", "server": "127.0.0.1"},
-    {"primitive": "trace", "ptr": True},
-    {"primitive": "tracelb", "ptr": True},
+    {"primitive": "dns", "dst": None, "qname": "a.example", "server": "127.0.0.1", "wait_timeout": S},
+    {"primitive": "dns", "dst": None, "qname": "127.0.0.1", "server": "127.0.0.1", "wait_timeout": S},
+    {"primitive": "trace", "ptr": True, "wait_timeout": S},
 ]
 
 
@@ -137,6 +137,29 @@ def test_a_trace_that_begins_later_is_not_halted_to_death(daemon: Daemon, place:
         run(play(slow))
 
 
+def test_a_lookup_is_not_dropped_under_the_old_generation(debian: Daemon) -> None:
+    """A question outlives its session, holds its name meanwhile, and then lets it go."""
+    ask = grant("dns", qname="a.example", server="127.0.0.1", wait_timeout=S)
+
+    async def play() -> None:
+        prober, session, notes = await session_with(debian)
+        session.submit(ask, 1)
+        await notes.until(lambda: bool(notes.envelopes))
+        session.halt(1)
+        session.close()
+        assert len(prober._lingering) == 1
+        others = Notes()
+        other = prober.open_session(others)
+        other.submit(ask, 1)
+        await others.ended(1)
+        assert 1 in others.results
+        assert not notes.results
+        assert not prober._lingering
+        await prober.close()
+
+    run(play())
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_no_order_of_halts_and_ends_kills_the_prober(daemon: Daemon, seed: int) -> None:
     """Tasks at one target, halted and dropped in any order: it would die of those that it held back."""
@@ -148,7 +171,8 @@ def test_no_order_of_halts_and_ends_kills_the_prober(daemon: Daemon, seed: int) 
         mine, other = prober.open_session(notes), prober.open_session(others)
         for task in range(1, 61):
             for session in (mine, other):
-                call = {"dst": "127.0.0.1", **dice.choice(SIMILAR)}
+                kind = dice.choice(SIMILAR if dice.random() < 0.1 else SIMILAR[:-3])
+                call = {"dst": "127.0.0.1", **kind}
                 session.submit(grant(**call), task)
             if dice.random() < 0.3:
                 await asyncio.sleep(0)
