@@ -42,7 +42,7 @@ TURN_S = 0.001
 """How long one worker is served before the others have their turn."""
 TURN_COST_S = 20e-6
 """What a turn costs besides the time measured: waking up, asking the kernel what is readable."""
-SHARE = 0.08
+SHARE = 0.05
 """Of a processor: what those workers may take together that do not measure, while others want to be served."""
 EARNED_S = 300e-6
 """What a granted measurement earns: enough for itself, and for the output that comes with it."""

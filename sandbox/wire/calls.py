@@ -18,9 +18,10 @@ Neither side trusts a type that the other sends: msgspec decodes into these stru
 tags and fields are errors, and what a parameter map holds is judged again when it becomes an action.
 """
 
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import msgspec
+from msgspec import Meta
 
 from onvp.sandbox.wire.errors import WireError
 
@@ -39,9 +40,12 @@ class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True
 
 
 Scalar = None | bool | int | float | str
-Value = Scalar | dict[str, Scalar] | list[Scalar | dict[str, Scalar]]
-"""What a parameter can be: the shapes that primitives have, and no deeper. Keys of maps are text alone: a
-worker can craft other keys that all hash alike, and keep the decoder busy for minutes with one frame."""
+Map = Annotated[dict[str, Scalar], Meta(max_length=256)]
+Value = Scalar | Map | Annotated[list[Scalar | Map], Meta(max_length=4096)]
+"""What a parameter can be: the shapes and sizes that primitives have (256: http's headers; 4096: midardisc's
+schedule). Keys of maps are text alone: a worker can craft other keys that all hash alike, and keep the
+decoder busy for minutes with one frame."""
+PARAMS_LIMIT = 40
 
 
 # ---- worker → broker ----
@@ -70,8 +74,8 @@ class Submit(_Message, frozen=True, tag="submit"):
 
     task: int
     primitive: str
-    params: dict[str, Value]
-    octets: dict[str, bytes] = {}
+    params: Annotated[dict[str, Value], Meta(max_length=PARAMS_LIMIT)]
+    octets: Annotated[dict[str, bytes], Meta(max_length=PARAMS_LIMIT)] = {}
     instance: int = 0
     sync: bool = False
 

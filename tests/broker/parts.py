@@ -52,6 +52,17 @@ rates:
 )
 """The same, with rates that hold a flood up."""
 
+FAST = (
+    OPEN
+    + """  per_target: {pps: 10000, concurrent: 10000}
+rates:
+  vp: {pps: 10000, burst: 10000}
+  user: {pps: 10000, burst: 10000}
+  script: {pps: 10000, burst: 10000}
+"""
+)
+"""The same, with rates that nobody feels."""
+
 
 def policy(text: str = OPEN) -> Policy:
     """The policy that a host file makes with the built-in layer."""
