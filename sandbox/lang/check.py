@@ -21,7 +21,7 @@ from typing import Final
 from onvp.sandbox.lang import report
 from onvp.sandbox.lang.errors import Problem, ScriptRefused
 from onvp.sandbox.lang.guards import FULL, LEAN
-from onvp.sandbox.lang.transformer import ScriptTransformer, bound_names
+from onvp.sandbox.lang.transformer import ScriptTransformer, binds, children
 
 __all__ = [
     "MAX_DEPTH",
@@ -87,7 +87,7 @@ def transformed(
     text = _decoded(source, filename, max_bytes)
     report.remember(filename, text)
     tree = _parsed(text, filename)
-    deepest = _depth(tree, max_depth)
+    deepest, bound = _survey(tree, max_depth)
     if deepest is not None:
         sentence = f"nested more than {max_depth} levels deep: put parts into variables or functions of their own"
         raise _refused(filename, deepest[0], deepest[1], "nesting", sentence)
@@ -95,7 +95,7 @@ def transformed(
         full=guards == FULL,
         filename=filename,
         doc=ast.get_docstring(tree, clean=False),
-        bound=bound_names(tree),
+        bound=bound,
     )
     with _room(max_depth):
         transformer.visit(tree)  # in place
@@ -179,18 +179,18 @@ def _syntax(error: SyntaxError, filename: str) -> ScriptRefused:
     return _refused(filename, error.lineno or 0, error.offset or 0, "syntax", f"not Python: {error.msg}")
 
 
-def _depth(tree: ast.Module, limit: int) -> tuple[int, int] | None:
-    """Where the tree first gets deeper than the limit, found without recursion."""
-    level: list[tuple[ast.AST, int, int]] = [(tree, 0, 0)]
+def _survey(tree: ast.Module, limit: int) -> tuple[tuple[int, int] | None, frozenset[str]]:
+    """Where the tree first gets deeper than the limit, and every name that it binds; found without recursion."""
+    bound: set[str | None] = set()
+    level: list[ast.AST] = [tree]
     for _ in range(limit):
-        level = [
-            (child, getattr(child, "lineno", line), getattr(child, "col_offset", column - 1) + 1)
-            for node, line, column in level
-            for child in ast.iter_child_nodes(node)
-        ]
+        for node in level:
+            bound.update(binds(node))
+        level = [child for node in level for child in children(node)]
         if not level:
-            return None
-    return level[0][1:]
+            return None, frozenset(name for name in bound if name is not None)
+    place = next(((n.lineno, n.col_offset + 1) for n in level if isinstance(n, ast.expr | ast.stmt)), (0, 0))
+    return place, frozenset()
 
 
 def primitives_used(source: bytes | str) -> list[str]:
