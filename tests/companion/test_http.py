@@ -325,18 +325,15 @@ def test_garbage_within_tls(tmp_path: Path) -> None:
     assert found.joined(BufKind.RX_HEADER) == OK
 
 
-def test_verified_https(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_verified_https(tmp_path: Path, own_folder: Path) -> None:
     """With a certificate authority in the system's store, good names pass and others do not."""
-    folder = tmp_path_factory.mktemp("c")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(parent.stat().st_mode | 0o011)
     cert = ts.make_certificate(tmp_path, "www.example.com", "127.0.0.1")
-    trust = folder / "trust.pem"
+    trust = own_folder / "trust.pem"
     trust.write_bytes(b"-----BEGIN CERT" + cert.read_bytes().split(b"-----BEGIN CERT")[1])
     env = ["env", f"SSL_CERT_FILE={trust}"]
     with (
         ts.tcp_server(ts.tls(ts.answering(OK + b"hello"), cert)) as port,
-        companion(folder, prefix=env) as sock,
+        companion(own_folder, prefix=env) as sock,
     ):
         with Dialogue(sock) as c:
             stream = c.measure(
@@ -350,13 +347,10 @@ def test_verified_https(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
     assert stops == {1: "done", 2: "insecure", 3: "done", 4: "done"}
 
 
-def test_many_huge_bodies_cost_bounded_memory(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_many_huge_bodies_cost_bounded_memory(own_folder: Path) -> None:
     """Twenty bodies without end at once, and a client that takes its time: the process stays bounded."""
-    folder = tmp_path_factory.mktemp("c")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(parent.stat().st_mode | 0o011)
     handler = ts.forever(b"HTTP/1.1 200 OK\r\n\r\n", bytes(1 << 18))
-    with ts.tcp_server(handler) as port, companion(folder) as sock, Dialogue(sock, 60) as c:
+    with ts.tcp_server(handler) as port, companion(own_folder) as sock, Dialogue(sock, 60) as c:
         with Dialogue(sock) as other:
             pid = int(other.ask("get pid").split()[2])
         before = resident_kib(pid)

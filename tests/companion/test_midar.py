@@ -27,12 +27,9 @@ ALL_METHODS = " ".join(f"-p '-P {m.name.lower().replace('_', '-')}'" for m in Pr
 
 
 @pytest.fixture(scope="module")
-def sock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def sock(shared_folder: Path) -> Iterator[Path]:
     """A companion that has a raw worker."""
-    folder = tmp_path_factory.mktemp("midar")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(parent.stat().st_mode | 0o011)
-    with companion(folder, "--name", "vp") as path:
+    with companion(shared_folder, "--name", "vp") as path:
         yield path
 
 
@@ -264,15 +261,11 @@ def test_the_raw_worker_has_nothing_else(sock: Path) -> None:
     assert [line.split()[2] for line in limits.splitlines() if line.startswith("Max processes")] == ["0"]
 
 
-def test_without_raw_sockets(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_without_raw_sockets(own_folder: Path) -> None:
     """Switched off, or without the right to raw sockets, midar is not offered, and why can be asked."""
-    folder = tmp_path_factory.mktemp("noraw")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(parent.stat().st_mode | 0o011)
-    folder.chmod(0o777)
     as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all"]
     for options, prefix, why in ((("--raw", "no"), [], "switched off"), ((), as_nobody, "CAP_NET_RAW")):
-        with companion(folder, *options, prefix=prefix) as path, Dialogue(path) as c:
+        with companion(own_folder, *options, prefix=prefix) as path, Dialogue(path) as c:
             assert "midar" not in c.ask("get primitives")
             assert c.ask("get missing").startswith("OK missing midardisc,midarest: ")
             assert why in c.ask("get missing")
@@ -281,12 +274,9 @@ def test_without_raw_sockets(tmp_path_factory: pytest.TempPathFactory) -> None:
             assert answer.startswith("ERR command not accepted: midarest is not offered: ")
 
 
-def test_a_dead_worker(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_dead_worker(own_folder: Path) -> None:
     """When the raw worker is killed its measurements end as errors, at once, and all else goes on."""
-    folder = tmp_path_factory.mktemp("dead")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(parent.stat().st_mode | 0o011)
-    with companion(folder) as path, Dialogue(path) as c:
+    with companion(own_folder) as path, Dialogue(path) as c:
         stream = b"".join(c.attach())
         c.start("dealias -m midarest -q 500 -W 10 -p '-P icmp-echo' -p '-P udp' 127.0.0.1")
         c.hear()
@@ -299,12 +289,9 @@ def test_a_dead_worker(tmp_path_factory: pytest.TempPathFactory) -> None:
         c.start("udpprobe -d 9 -p 00 -w 0.5 127.0.0.1")
 
 
-def test_the_worker_ends_with_the_companion(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_the_worker_ends_with_the_companion(own_folder: Path) -> None:
     """A killed companion leaves no raw worker behind."""
-    folder = tmp_path_factory.mktemp("killed")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(parent.stat().st_mode | 0o011)
-    path = folder / "companion.sock"
+    path = own_folder / "companion.sock"
     command = [sys.executable, "-m", "onvp.sandbox.companion.serve", "--socket", str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -1,7 +1,6 @@
 """The companion as a process: its clients, its privileges, its beginning and its end."""
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -19,19 +18,9 @@ SERVER = "127.77.1.1"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that another user can reach."""
-    path = tmp_path_factory.mktemp("companion")
-    for parent in (path, *path.parents[:3]):
-        if parent.stat().st_uid == os.getuid() and parent != Path("/"):
-            parent.chmod(parent.stat().st_mode | 0o011)
-    return path
-
-
-@pytest.fixture(scope="module")
-def sock(folder: Path) -> Iterator[Path]:
+def sock(shared_folder: Path) -> Iterator[Path]:
     """A companion's socket, with a DNS server that it can ask."""
-    with dns_server(SERVER, 53), companion(folder, "--name", "lab1") as path:
+    with dns_server(SERVER, 53), companion(shared_folder, "--name", "lab1") as path:
         yield path
 
 
@@ -132,12 +121,10 @@ def test_a_client_that_does_not_listen(sock: Path) -> None:
         assert other.measure(f"host -s {SERVER} good.example")
 
 
-def test_no_descriptors_left(folder: Path) -> None:
+def test_no_descriptors_left(own_folder: Path) -> None:
     """Out of descriptors, commands are refused or end as errors; afterwards everything works again."""
-    (folder / "few").mkdir(mode=0o777)
-    (folder / "few").chmod(0o777)
     prefix = ["prlimit", "--nofile=40:40"]
-    with companion(folder / "few", "--raw", "no", prefix=prefix) as path:
+    with companion(own_folder, "--raw", "no", prefix=prefix) as path:
         with Dialogue(path) as c:
             c.attach()
             for _ in range(60):
@@ -173,21 +160,19 @@ def test_second_companion_is_refused(sock: Path) -> None:
     assert "listens there already" in done.stderr
 
 
-def test_a_dead_companions_socket_is_replaced(folder: Path) -> None:
+def test_a_dead_companions_socket_is_replaced(own_folder: Path) -> None:
     """What a killed companion left behind does not hinder the next; a clean end leaves nothing."""
-    (folder / "b").mkdir(mode=0o777)
-    (folder / "b").chmod(0o777)
-    path = folder / "b" / "companion.sock"
+    path = own_folder / "companion.sock"
     with socket.socket(socket.AF_UNIX) as s:
         s.bind(str(path))
-    with companion(folder / "b") as again, Dialogue(again) as c:
+    with companion(own_folder) as again, Dialogue(again) as c:
         assert c.ask("get monitorname") == "OK null monitorname"
     assert not path.exists()
 
 
-def test_end_of_input_ends_it(folder: Path) -> None:
+def test_end_of_input_ends_it(own_folder: Path) -> None:
     """With --until-eof the companion ends when its supervisor is gone."""
-    path = folder / "eof.sock"
+    path = own_folder / "eof.sock"
     command = [sys.executable, "-m", "onvp.sandbox.companion.serve", "--until-eof", "--socket", str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None and process.stdout is not None
