@@ -44,6 +44,27 @@ def check(file: Path) -> None:
     click.echo(f"{file}: fine")
 
 
+@policy.command(epilog=examples("onvp policy explain campus.yaml"))
+@file_argument
+def explain(file: Path) -> None:
+    """Say a policy file in plain words: a sentence for each rule, and the worst case of a day.
+
+    Exit status 3 if the file has problems; they are shown instead.
+    """
+    from onvp.policies.combine import combine  # noqa: PLC0415  # see check
+    from onvp.policies.errors import PolicyErrors  # noqa: PLC0415
+    from onvp.policies.explain import statement  # noqa: PLC0415
+    from onvp.policies.load import load_file  # noqa: PLC0415
+
+    try:
+        layer = load_file(file, now=time.time())
+    except PolicyErrors as errors:
+        _show(errors.problems)
+        sys.exit(EXIT_PROBLEMS)
+    for line in statement(combine([layer])).splitlines():
+        click.echo(follow.visible(line))
+
+
 def _show(problems: "list[Problem]") -> None:
     for problem in problems:
         click.echo(follow.visible(str(problem)))
