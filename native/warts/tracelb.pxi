@@ -682,35 +682,45 @@ cdef dict json_tracelb_reply(ScamperTracelbProbe probe, ScamperTracelbReply repl
     return out
 
 
-cdef dict json_tracelb_probe(ScamperTracelbProbe probe, ScamperAddr source):
+cdef dict json_tracelb_probe(ScamperTracelbProbe probe, list replies):
     """A probe, with the replies that came from one address."""
-    cdef list replies = [
-        json_tracelb_reply(probe, <ScamperTracelbReply>reply)
-        for reply in probe.replies if (<ScamperTracelbReply>reply).src == source
-    ]
     cdef dict out = {
         "tx": json_time(probe.sent), "replyc": len(replies), "ttl": probe.ttl,
         "attempt": probe.attempt_number, "flowid": probe.flowid,
     }
     if replies:
-        out["replies"] = replies
+        out["replies"] = [json_tracelb_reply(probe, <ScamperTracelbReply>reply) for reply in replies]
     return out
+
+
+cdef list json_probes_to(ScamperTracelbProbeset item, ScamperAddr source):
+    """All probes of a hop, with the replies that came from one address."""
+    return [
+        json_tracelb_probe(
+            <ScamperTracelbProbe>probe,
+            [r for r in (<ScamperTracelbProbe>probe).replies if (<ScamperTracelbReply>r).src == source],
+        )
+        for probe in item.probes
+    ]
 
 
 cdef list json_set(ScamperTracelbProbeset item):
     """One hop between two nodes: who answered there, to which probes."""
     cdef list out = []
+    cdef dict answered = {}       # address -> its probes; one pass, for a hop may have many of both
+    cdef dict mine
+    for probe in item.probes:
+        mine = {}
+        for reply in (<ScamperTracelbProbe>probe).replies:
+            mine.setdefault((<ScamperTracelbReply>reply).src, []).append(reply)
+        for source, replies in mine.items():
+            shown = json_tracelb_probe(<ScamperTracelbProbe>probe, replies)
+            answered.setdefault(source, []).append(shown)
     for source in item.sources():
         if source is None:
             out.append({"addr": "*"})
-            continue
-        out.append({
-            "addr": str(source),
-            "probes": [
-                json_tracelb_probe(<ScamperTracelbProbe>probe, source) for probe in item.probes
-                if any([(<ScamperTracelbReply>r).src == source for r in (<ScamperTracelbProbe>probe).replies])
-            ],
-        })
+        else:
+            out.append({"addr": str(source), "probes": answered[source]})
     return out
 
 
@@ -728,10 +738,7 @@ cdef list json_links(ScamperTracelb r, LbNode node):
                 d["addr"] = str(far.addr)
             d["probes"] = []
             if link.sets and far is not None:
-                d["probes"] = [
-                    json_tracelb_probe(<ScamperTracelbProbe>p, far.addr)
-                    for p in (<ScamperTracelbProbeset>link.sets[0]).probes
-                ]
+                d["probes"] = json_probes_to(<ScamperTracelbProbeset>link.sets[0], far.addr)
             branches.append(d)
         return [branches]
     link = node.links[0]
@@ -743,10 +750,7 @@ cdef list json_links(ScamperTracelb r, LbNode node):
     else:
         out.append([{
             "addr": "*" if far.addr is None else str(far.addr),
-            "probes": [
-                json_tracelb_probe(<ScamperTracelbProbe>p, far.addr)
-                for p in (<ScamperTracelbProbeset>link.sets[link.hops - 1]).probes
-            ],
+            "probes": json_probes_to(<ScamperTracelbProbeset>link.sets[link.hops - 1], far.addr),
         }])
     return out
 

@@ -7,8 +7,10 @@ import copy
 import datetime
 import enum
 import gc
+import json
 import pickle
 import sys
+import time
 import tracemalloc
 import types
 from pathlib import Path
@@ -218,6 +220,24 @@ def test_memory_is_a_multiple_of_the_record(kind: int, head: bytes) -> None:
         tracemalloc.stop()
 
     assert most < 130 * len(body)
+
+
+def test_showing_a_crowded_hop_is_linear() -> None:
+    """A hop with many probes, each answered from another address, is shown in time linear in them."""
+    count = 20000
+    probes = b"".join(block({5: b"\0\1"}) + block({11: b"\4\1\12" + i.to_bytes(3, "big")}) for i in range(count))
+    body = (
+        block(LB) + block({3: b"\0\1"}) + block({2: b"\0\0", 3: b"\2"})
+        + block({1: count.to_bytes(2, "big")}) + probes + b"\0"
+    )  # fmt: skip
+    result: Any = Decoder().feed_record(b"\x12\x05\0\x08" + len(body).to_bytes(4, "big") + body)
+    began = time.process_time()
+    shown = json.loads(result.to_json())
+    result.to_text()
+    took = time.process_time() - began
+
+    assert len(shown["nodes"][0]["links"][0]) == count
+    assert took < 10  # linear: less than one second; with a search for each of them: minutes
 
 
 def test_nothing_leaks() -> None:
