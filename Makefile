@@ -40,18 +40,22 @@ packages: $(PACKAGES)
 	  apt-get install -y -qq --no-install-recommends $$missing > /dev/null; \
 	fi
 
-.venv/.made: pyproject.toml | packages
+# A changed pyproject.toml installs anew, which also builds; changed sources are only built.
+build/.built: pyproject.toml $(SOURCES) | packages
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "make: Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Say make PYTHON=python3.11" >&2; exit 3; }
-	@test -x $(PY) || $(PYTHON) -m venv .venv
-	@mkdir -p build
-	@$(PY) -m pip install -q --disable-pip-version-check -e '.[dev]' > build/pip.log 2>&1 || { cat build/pip.log >&2; exit 1; }
-	@touch $@
-
-build/.built: .venv/.made $(SOURCES)
-	@$(PY) -W ignore -c '$(SETUP)' -q build_ext --inplace
 	@mkdir -p build/mypy/onvp && for room in sandbox native controller policies; do \
 	  ln -sfn "../../../$$room" "build/mypy/onvp/$$room"; done
+	@if [ ! -e .venv/.made ] || [ pyproject.toml -nt .venv/.made ]; then \
+	  echo "setting up .venv: libraries, then the compiled parts (about a minute)"; \
+	  test -x $(PY) || $(PYTHON) -m venv .venv; \
+	  { $(PY) -m pip install -q --disable-pip-version-check 'setuptools>=80' 'Cython>=3.1' && \
+	    $(PY) -m pip install -q --disable-pip-version-check --no-build-isolation -e '.[dev]'; \
+	  } > build/pip.log 2>&1 || { cat build/pip.log >&2; exit 1; }; \
+	  touch .venv/.made; \
+	else \
+	  $(PY) -W ignore -c '$(SETUP)' -q build_ext --inplace; \
+	fi
 	@touch $@
 
 demo: setup
