@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from onvp.policies.action import Action
-from onvp.policies.combine import combine
+from onvp.policies.combine import combine, platform_layer
 from onvp.policies.decide import Usage, decide
 from onvp.policies.grant import Grant, Refusal
 from onvp.policies.load import load_bytes
@@ -21,6 +21,7 @@ from onvp.sandbox.wire.errors import Code
 
 TARGET = "198.18.0.1"
 CLOSED = "203.0.113.9"
+OWN = "198.18.0.77"
 
 _PRIMITIVES = (
     "ping trace tracelb dns http udpprobe sniff tbit ally mercator prefixscan radargun midarest midardisc owamp"
@@ -66,7 +67,7 @@ rates:
 
 def policy(text: str = OPEN) -> Policy:
     """The policy that a host file makes with the built-in layer."""
-    return combine([load_bytes(text.encode(), "test.yaml")])
+    return combine([platform_layer(own_addresses=[OWN]), load_bytes(text.encode(), "test.yaml")])
 
 
 class Books:
