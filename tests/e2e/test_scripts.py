@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ BULK = [
 class Ran:
     """How a script's run ended, and what it said on each VP."""
 
-    def __init__(self, world: World, status: int, events: list[dict], stderr: str) -> None:
+    def __init__(self, world: World, status: int, events: list[dict[str, Any]], stderr: str) -> None:
         self.world = world
         self.status = status
         self.id = events[0]["run"] if events else ""
@@ -66,7 +67,7 @@ def started(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             return pool.submit(run, world, script, *args, on=on, inputs=inputs)
 
         yield {
-            "balancers": begin("balancers.py", SOCKET, plan.WEB.v4, on="vp2"),
+            "balancers": begin("balancers.py", SOCKET, plan.WIDE.v4, on="vp2"),
             "ipid_series": begin("ipid_series.py", SOCKET, A1, A2, OWN),
             "cdn_study": begin("cdn_study.py", SOCKET, "cdn.warts.gz", f"cdn.{plan.DOMAIN}", plan.WEB.fqdn),
             "alias_tests": begin("alias_tests.py", SOCKET, A1, A2, OWN, A1, plan.ALIAS_MATE.v4, on="vp2"),
@@ -133,7 +134,8 @@ def test_cdn_studys_outfile_holds_everything_and_can_be_read_everywhere(
     assert {kind: kinds.count(kind) for kind in expected} == expected
     assert dump.count("traceroute from") == 3
     lines = ran.lines()
-    assert lines[:5] == ["ScamperCycle 1", "ScamperHost 5", "ScamperHttp 1", "ScamperList 1", "ScamperTrace 3"]
+    assert lines[0].startswith("ScamperCycle ")  # one for each connection that a prober was asked through
+    assert lines[1:5] == ["ScamperHost 5", "ScamperHttp 1", "ScamperList 1", "ScamperTrace 3"]
     assert sorted(lines[5:8]) == sorted(f"last {h.v4} True True True" for h in (plan.CDN1, plan.CDN2, plan.CDN3))
     assert sorted(lines[8:]) == ["seen ScamperHost 0"] * 2 + ["seen ScamperHost 7"] * 3 + ["seen ScamperHttp 0"]
     again = ran.fetch(tmp_path / "again") / "artifacts"
@@ -203,12 +205,12 @@ def test_alias_tests_find_the_pairs_of_the_plan(started: Started) -> None:
 
 
 def test_balancers_finds_the_diamond(started: Started) -> None:
-    """tracelb sees the two ways between r2 and r4."""
+    """Tracelb sees one node before three, three before two, and two before one."""
     lines = started["balancers"].result().lines("vp2")
 
-    assert lines[0].startswith("nodes ")
-    ways = sorted([plan.router_address("r3a", "r2"), plan.router_address("r3b", "r2")])
-    assert f"{plan.router_address('r2', 'r1')} -> {' '.join(ways)}" in lines
+    ways = [len(line.split(" -> ")[1].split()) for line in lines[1:]]
+    assert lines[0] == "nodes 9 links 13 udp True"
+    assert ways == [3, 2, 2, 2]
 
 
 def test_sniffer_captures_the_echo_replies(started: Started) -> None:
@@ -217,7 +219,7 @@ def test_sniffer_captures_the_echo_replies(started: Started) -> None:
 
 
 def test_tcp_behaviour_gives_a_result_or_an_error_for_each_test(started: Started) -> None:
-    """tbit answers for each method; where the host has no firewall for it, the answer is its error."""
+    """Tbit answers for each method; where the host has no firewall for it, the answer is its error."""
     lines = started["tcp_behaviour"].result().lines()
 
     assert [line.split()[0] for line in lines] == ["null", "icw", "ecn"]

@@ -54,8 +54,5 @@ def test_an_end_has_a_status_and_the_last_line_of_its_error(source, status, erro
 
 def test_a_refusal_of_the_scripts_own_making_is_its_own_error():
     """An exception that calls itself a policy's refusal, with a code that raises, is reported as the script's."""
-    source = (
-        "import onvp\n"
-        "class E(onvp.Refused):\n    @property\n    def code(self): raise ValueError\nraise E('mine')"
-    )
+    source = "import onvp\nclass E(onvp.Refused):\n    @property\n    def code(self): raise ValueError\nraise E('mine')"
     assert last_word(source).code == "script-error"

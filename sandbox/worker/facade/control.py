@@ -21,139 +21,16 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 from onvp.native.files import ScamperFile
-from onvp.sandbox.wire import calls
 from onvp.sandbox.worker.facade import plain
 from onvp.sandbox.worker.facade.errors import ScamperInstError
 from onvp.sandbox.worker.facade.hub import Hub, Pending
+from onvp.sandbox.worker.facade.instance import ScamperInst, ScamperTask, ScamperVp
 from onvp.sandbox.worker.facade.primitives import Primitives
 
 WINDOW = 100
 """Outstanding tasks of an instance from which on ``morecb`` is not called."""
 
 Callback = Callable[["ScamperCtrl", "ScamperInst", Any], Any]
-
-
-class ScamperVp:
-    """A vantage point: names, numbers and place. What is not known is None."""
-
-    __slots__ = ("_index", "_info")
-
-    def __init__(self, index: int, info: calls.Instance) -> None:
-        self._index = index
-        self._info = info
-
-    name = property(lambda self: self._info.name, doc="The VP's name.")
-    shortname = property(lambda self: self._info.shortname or self._info.name, doc="The short name.")
-    asn4 = property(lambda self: self._info.asn4, doc="The AS number of its IPv4 address.")
-    asn6 = property(lambda self: self._info.asn6, doc="The AS number of its IPv6 address.")
-    ipv4 = property(lambda self: self._info.ipv4, doc="Its IPv4 address, as a str.")
-    ipv6 = property(lambda self: self._info.ipv6, doc="Its IPv6 address, as a str.")
-    loc = property(lambda self: self._info.loc, doc="(latitude, longitude) in degrees.")
-    iata = property(lambda self: _upper(self._info.iata), doc="The code of the nearest airport.")
-    cc = property(lambda self: _upper(self._info.cc), doc="The country code.")
-    st = property(lambda self: _upper(self._info.st), doc="The state or province.")
-    place = property(lambda self: self._info.place, doc="The place, in words.")
-    tags = property(lambda self: set(self._info.tags), doc="Tags, as a set of str.")
-
-    def __str__(self) -> str:
-        return str(self.name)
-
-    def __repr__(self) -> str:
-        return f"<ScamperVp {self.name}>"
-
-
-class ScamperMux:
-    """Named for completeness; scripts meet muxes only through ``ScamperCtrl(mux=…)``."""
-
-    __slots__ = ()
-
-
-class ScamperInst:
-    """A connected VP: what ``inst=`` takes, and what a result's ``inst`` is."""
-
-    __slots__ = (
-        "_ctrl",
-        "_done",
-        "_eof",
-        "_meta",
-        "_more",
-        "_removed",
-        "_resultc",
-        "_said_eof",
-        "_taskc",
-        "_vp",
-    )
-
-    def __init__(self, ctrl: "ScamperCtrl", vp: ScamperVp) -> None:
-        self._ctrl = ctrl
-        self._vp = vp
-        self._taskc = 0
-        self._resultc = 0
-        self._more = 1
-        self._meta = 0
-        self._done = False
-        self._eof = False
-        self._said_eof = False
-        self._removed = False
-
-    name = property(lambda self: self._vp.name, doc="The VP's name.")
-    shortname = property(lambda self: self._vp.shortname, doc="The short name.")
-    asn4 = property(lambda self: self._vp.asn4, doc="The AS number of its IPv4 address.")
-    asn6 = property(lambda self: self._vp.asn6, doc="The AS number of its IPv6 address.")
-    ipv4 = property(lambda self: self._vp.ipv4, doc="Its IPv4 address, as a str.")
-    ipv6 = property(lambda self: self._vp.ipv6, doc="Its IPv6 address, as a str.")
-    loc = property(lambda self: self._vp.loc, doc="(latitude, longitude) in degrees.")
-    iata = property(lambda self: self._vp.iata, doc="The code of the nearest airport.")
-    cc = property(lambda self: self._vp.cc, doc="The country code.")
-    st = property(lambda self: self._vp.st, doc="The state or province.")
-    place = property(lambda self: self._vp.place, doc="The place, in words.")
-    tags = property(lambda self: self._vp.tags, doc="Tags, as a set of str.")
-    taskc = property(lambda self: self._taskc, doc="How many tasks are outstanding.")
-    resultc = property(lambda self: self._resultc, doc="How many objects wait to be consumed.")
-
-    def done(self) -> None:
-        """No more tasks: the instance ends when its outstanding ones have."""
-        self._done = True
-
-    def is_done(self) -> bool:
-        """Was ``done`` called?"""
-        if self._removed:
-            raise ValueError("ScamperInst removed from ctrl")
-        return bool(self._done)
-
-    def is_eof(self) -> bool:
-        """Has the instance ended?"""
-        return bool(self._eof)
-
-    def __str__(self) -> str:
-        return str(self.name)
-
-    def __repr__(self) -> str:
-        return f"<ScamperInst {self.name}>"
-
-
-class ScamperTask:
-    """A measurement under way."""
-
-    __slots__ = ("_hub", "_pending")
-
-    def __init__(self, hub: Hub, pending: Pending) -> None:
-        self._hub = hub
-        self._pending = pending
-
-    def halt(self) -> None:
-        """Ask the prober to stop; the result still arrives, with what was measured."""
-        self._hub.halt(self._pending.task)
-
-    @property
-    def clamped(self) -> dict[str, tuple[Any, Any]]:
-        """What a rule narrowed: ``{parameter: (asked, given)}``."""
-        return {clamp.parameter: (clamp.asked, clamp.given) for clamp in self._pending.clamps}
-
-    def __lt__(self, other: Any) -> bool:
-        if not isinstance(other, ScamperTask):
-            return NotImplemented
-        return self._pending.task < other._pending.task
 
 
 class ScamperCtrl(Primitives):
@@ -233,7 +110,7 @@ class ScamperCtrl(Primitives):
             raise TypeError("expected a list or set of ScamperVp, or a ScamperVp")
         if not all(isinstance(vp, ScamperVp) for vp in chosen):
             raise TypeError("list contains something that is not a ScamperVp")
-        return [self._attach(vp) for vp in chosen]
+        return [self._attach(vp) for vp in chosen if self._hub.gone(vp._index) is None]
 
     def instances(self) -> list[ScamperInst]:
         """The connected instances."""
@@ -258,7 +135,7 @@ class ScamperCtrl(Primitives):
             raise ValueError("instance not in this ctrl")
         self._insts.remove(inst)
         inst._removed = inst._eof = True
-        inst._resultc = 0
+        inst._taskc = inst._resultc = 0
         self._queue = deque(item for item in self._queue if item[0] is not inst)
 
     def done(self) -> None:
@@ -268,6 +145,7 @@ class ScamperCtrl(Primitives):
 
     def is_done(self) -> bool:
         """Nothing is queued, and no instance is connected."""
+        self._attach_default()
         return not self._queue and not any(not inst._eof for inst in self._insts)
 
     def exceptions(self) -> Iterator[Exception]:
@@ -338,9 +216,11 @@ class ScamperCtrl(Primitives):
             raise RuntimeError("cannot run synchronous measurements with list")
         tasks = []
         for each in self._several(inst):
+            if each._done:
+                continue
             try:
                 tasks.append(self._submit(primitive, params, each, sync=False))
-            except (ScamperInstError, RuntimeError) as error:
+            except ScamperInstError as error:
                 # As upstream: one instance's refusal does not stop the others; it can be read later.
                 self._exceptions.append(error)
         return tasks
@@ -355,10 +235,20 @@ class ScamperCtrl(Primitives):
             self._submit_task(primitive, params, inst)
             raise self._exceptions.popleft()
         pending = self._hub.submit(self, inst, inst._vp._index, primitive, params, sync=True)
-        while pending.result is None and pending.error is None:
-            self._settle()
-            self._hub.client.pump(None)
-        inst._more += 1
+        inst._busy += 1
+        try:
+            while pending.result is None and pending.error is None:
+                self._settle()
+                if self._exceptions:
+                    # Of a callback, or of an earlier task: the new one becomes asynchronous.
+                    pending.sync, pending.accepted = False, True
+                    inst._taskc += 1
+                    inst._busy += 1
+                    raise self._exceptions.popleft()
+                self._hub.client.pump(None)
+        finally:
+            inst._busy -= 1
+            inst._more += 1
         if pending.error is not None:
             raise pending.error
         return pending.result
@@ -366,10 +256,12 @@ class ScamperCtrl(Primitives):
     def _submit_task(self, primitive: str, params: dict[str, Any], inst: ScamperInst) -> Pending:
         # Counted before it is sent: the result may arrive before the call returns.
         inst._taskc += 1
+        inst._busy += 1
         try:
             return self._hub.submit(self, inst, inst._vp._index, primitive, params, sync=False)
         except BaseException:
             inst._taskc -= 1
+            inst._busy -= 1
             raise
         finally:
             inst._more += 1
@@ -403,18 +295,17 @@ class ScamperCtrl(Primitives):
 
     def _take_result(self, pending: Pending, result: Any) -> None:
         inst: ScamperInst = pending.inst
-        self._record(result)
-        if pending.sync:
+        if inst._removed:
             return
-        inst._taskc -= 1
-        if not inst._removed:
+        self._record(result)
+        if not pending.sync:
+            self._uncount(inst)
             self._push(inst, result)
 
     def _take_failure(self, pending: Pending, error: Exception) -> None:
-        if pending.sync:
-            return
-        pending.inst._taskc -= 1
-        self._exceptions.append(error)
+        if not pending.sync and not pending.inst._removed:
+            self._uncount(pending.inst)
+            self._exceptions.append(error)
 
     def _take_meta(self, index: int) -> None:
         for inst in self._insts:
@@ -445,6 +336,13 @@ class ScamperCtrl(Primitives):
             self._record(thing)
             self._push(inst, thing)
 
+    def _queue_end(self, inst: ScamperInst) -> None:
+        """Queue the end of the cycle, as the last object of an instance that is done."""
+        end = self._hub.cycle_end(inst._vp._index, inst)
+        if end is not None:
+            self._record(end)
+            self._push(inst, end)
+
     def _attach_default(self) -> None:
         if not self._touched:
             for vp in self._vps:
@@ -459,6 +357,10 @@ class ScamperCtrl(Primitives):
                     return vp
         taken = {inst._vp for inst in self._insts}
         return next((vp for vp in self._vps if vp not in taken), self._vps[0])
+
+    def _uncount(self, inst: ScamperInst) -> None:
+        inst._taskc -= 1
+        inst._busy -= 1
 
     def _push(self, inst: ScamperInst, thing: Any) -> None:
         inst._resultc += 1
@@ -486,8 +388,9 @@ class ScamperCtrl(Primitives):
             ):
                 inst._more -= 1
                 self._call(self.morecb, inst)
-            if inst._done and inst._taskc == 0:
+            if inst._done and inst._busy == 0 and not inst._eof:
                 inst._eof = True
+                self._queue_end(inst)
             self._settle_eof(inst)
 
     def _settle_eof(self, inst: ScamperInst) -> None:
@@ -514,10 +417,6 @@ def _deadline(timeout: Any, until: Any) -> float | None:
         raise TypeError("until is not a datetime")
     # The clock here is UTC; an aware datetime raises TypeError, as upstream's comparison does.
     return time.monotonic() + (until - datetime.datetime.now()).total_seconds()  # noqa: DTZ005
-
-
-def _upper(value: str | None) -> str | None:
-    return None if value is None else value.upper()
 
 
 def bind(hub: Hub) -> None:

@@ -59,6 +59,12 @@ def refused(message: calls.Refused, inst: Any) -> Refused:
     )
 
 
+def lost(message: calls.Gone, inst: Any) -> ScamperInstError:
+    """The exception for what was under way when an instance ended."""
+    why = f": {message.reason}" if message.reason else ""
+    return ScamperInstError(f"ScamperInst {inst} has signalled EOF{why}", inst)
+
+
 def invalid(message: calls.Invalid, inst: Any) -> Exception:
     """The exception for parameters that cannot be sent."""
     if message.code == Code.BAD_TYPE:

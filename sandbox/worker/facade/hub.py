@@ -7,6 +7,8 @@ handed to `Hub.take`, which only notes it: on the pending task, and in the queue
 that asked. Script code (callbacks) never runs here; the control object runs it when the script waits.
 """
 
+import time
+import weakref
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -15,6 +17,9 @@ from onvp.native.errors import WartsError
 from onvp.sandbox.wire import calls
 from onvp.sandbox.worker.client import Client
 from onvp.sandbox.worker.facade import errors
+
+_MAGIC, _CYCLE_START, _CYCLE_STOP = b"\x12\x05", b"\0\2", b"\0\4"
+"""What records begin with, and the types of two of them (warts(5))."""
 
 
 class Owner(Protocol):
@@ -29,11 +34,12 @@ class Owner(Protocol):
 class Pending:
     """One measurement that was asked for and has not ended."""
 
-    __slots__ = ("accepted", "clamps", "error", "inst", "owner", "result", "sync", "task")
+    __slots__ = ("accepted", "clamps", "error", "index", "inst", "owner", "result", "sync", "task")
 
-    def __init__(self, owner: Owner, inst: Any, task: int, *, sync: bool) -> None:
+    def __init__(self, owner: Owner, inst: Any, index: int, task: int, *, sync: bool) -> None:
         self.owner = owner
         self.inst = inst
+        self.index = index
         self.task = task
         self.sync = sync
         self.accepted = False
@@ -50,8 +56,8 @@ class Hub:
         self.instances = instances
         self.clamps: list[calls.Clamp] = []
         self._pending: dict[int, Pending] = {}
-        self._owners: list[Owner] = []
-        self._decoders: dict[tuple[int, Any], _warts.Decoder] = {}
+        # Weak: control objects come and go, and take their instances and decoders with them.
+        self._owners: weakref.WeakSet[Owner] = weakref.WeakSet()
         self._opening: dict[int, list[bytes]] = {}  # by connection: its list and cycle records
         self._first: dict[int, int] = {}  # by instance: its first connection
         self._budgets: dict[int, dict[str, float]] = {}
@@ -60,13 +66,28 @@ class Hub:
 
     def register(self, owner: Owner) -> None:
         """A control object that wants to hear of instances."""
-        self._owners.append(owner)
+        self._owners.add(owner)
 
     def meta(self, index: int, inst: Any) -> list[Any]:
         """The list and cycle that an instance began with."""
         decoder = _warts.Decoder(inst)
         records = self._opening.get(self._first.get(index, -1), [])
         return [thing for thing in map(decoder.feed_record, records) if thing is not None]
+
+    def cycle_end(self, index: int, inst: Any) -> Any:
+        """The end, now, of the cycle that an instance began with; None when there was none.
+
+        The prober's connection outlives an instance object, so its own record would come too late.
+        """
+        decoder, number = _warts.Decoder(inst), None
+        for record in self._opening.get(self._first.get(index, -1), []):
+            decoder.feed_record(record)
+            if record[2:4] == _CYCLE_START:
+                number = record[8:12]
+        if number is None:
+            return None
+        body = number + int(time.time()).to_bytes(4, "big") + b"\0"
+        return decoder.feed_record(_MAGIC + _CYCLE_STOP + len(body).to_bytes(4, "big") + body)
 
     def gone(self, index: int) -> str | None:
         """Why an instance has ended, or None."""
@@ -83,7 +104,7 @@ class Hub:
             ScamperInstError: no prober can do it.
         """
         task = self.client.next_task()
-        pending = self._pending[task] = Pending(owner, inst, task, sync=sync)
+        pending = self._pending[task] = Pending(owner, inst, index, task, sync=sync)
         self.client.send(calls.Submit.ask(task, primitive, params, instance=index, sync=sync))
         while not sync and not pending.accepted and pending.error is None:
             self.client.pump(None)
@@ -120,9 +141,7 @@ class Hub:
             case calls.Failed():
                 self._fail(message.task, lambda pending: errors.ScamperInstError(message.message, pending.inst))
             case calls.Gone():
-                self._gone[message.instance] = message.reason
-                for owner in self._owners:
-                    owner._take_gone(message.instance, message.reason)
+                self._take_gone(message)
             case calls.Budget():
                 self._budgets[message.seq] = message.left
             case calls.Job():
@@ -140,8 +159,16 @@ class Hub:
         self._opening.setdefault(connection, []).append(message.data)
         # Later connections of an instance are our own doing; a script sees one list and one cycle.
         if connection == self._first.setdefault(message.instance, connection):
-            for owner in self._owners:
+            for owner in list(self._owners):
                 owner._take_meta(message.instance)
+
+    def _take_gone(self, message: calls.Gone) -> None:
+        self._gone[message.instance] = message.reason
+        # Nothing more will come for what is under way: whoever waits for it must hear so.
+        for task in [task for task, pending in self._pending.items() if pending.index == message.instance]:
+            self._fail(task, lambda pending: errors.lost(message, pending.inst))
+        for owner in list(self._owners):
+            owner._take_gone(message.instance, message.reason)
 
     def _take_record(self, message: calls.Record) -> None:
         pending = self._pending.pop(message.task, None)
@@ -152,6 +179,9 @@ class Hub:
             result = self._decoder(message.connection, pending.inst).feed_record(message.data)
         except WartsError as error:
             self._end(pending, errors.ScamperInstError(f"could not read the result: {error}", pending.inst))
+            return
+        if result is None:
+            self._end(pending, errors.ScamperInstError("the result is a record of an unknown type", pending.inst))
             return
         pending.result = result
         pending.owner._take_result(pending, result)
@@ -168,9 +198,9 @@ class Hub:
 
     def _decoder(self, connection: int, inst: Any) -> _warts.Decoder:
         """The decoder of one connection's records for one instance object."""
-        decoder = self._decoders.get((connection, inst))
+        decoder: _warts.Decoder | None = inst._decoders.get(connection)
         if decoder is None:
-            decoder = self._decoders[connection, inst] = _warts.Decoder(inst)
+            decoder = inst._decoders[connection] = _warts.Decoder(inst)
             for record in self._opening.get(connection, []):
                 decoder.feed_record(record)
         return decoder

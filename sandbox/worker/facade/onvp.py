@@ -15,7 +15,7 @@ from onvp.native import _warts
 from onvp.sandbox.wire import calls
 from onvp.sandbox.worker.artifacts import Shelf
 from onvp.sandbox.worker.client import Client
-from onvp.sandbox.worker.facade import control
+from onvp.sandbox.worker.facade import control, instance
 from onvp.sandbox.worker.facade.errors import Refused
 from onvp.sandbox.worker.facade.hub import Hub
 
@@ -34,7 +34,7 @@ class Vp:
 
     __slots__ = ("_vp",)
 
-    def __init__(self, vp: control.ScamperVp) -> None:
+    def __init__(self, vp: instance.ScamperVp) -> None:
         self._vp = vp
 
     name = property(lambda self: self._vp.name)
@@ -73,7 +73,7 @@ def to_json(value: Any) -> Any:
             return sorted(value, key=str)
         case bytes():
             return base64.b64encode(value).decode()
-        case control.ScamperVp() | control.ScamperInst() | Vp():
+        case instance.ScamperVp() | instance.ScamperInst() | Vp():
             return value.name
         case _:
             text = getattr(value, "to_json", None)

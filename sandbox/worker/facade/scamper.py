@@ -8,7 +8,7 @@ from typing import Any
 
 from onvp.native import _warts, files
 from onvp.sandbox.worker.artifacts import Shelf
-from onvp.sandbox.worker.facade import control
+from onvp.sandbox.worker.facade import control, instance
 from onvp.sandbox.worker.facade.errors import ScamperInstError
 from onvp.sandbox.worker.facade.hub import Hub
 
@@ -26,10 +26,10 @@ def exported(hub: Hub, shelf: Shelf) -> dict[str, Any]:
     names = {name: getattr(_warts, name) for name in dir(_warts) if name.startswith("Scamper")}
     return names | {
         "ScamperCtrl": control.ScamperCtrl,
-        "ScamperInst": control.ScamperInst,
-        "ScamperTask": control.ScamperTask,
-        "ScamperVp": control.ScamperVp,
-        "ScamperMux": control.ScamperMux,
+        "ScamperInst": instance.ScamperInst,
+        "ScamperTask": instance.ScamperTask,
+        "ScamperVp": instance.ScamperVp,
+        "ScamperMux": instance.ScamperMux,
         "ScamperFile": ScamperFile,
         "ScamperInstError": ScamperInstError,
     }
