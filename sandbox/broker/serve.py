@@ -52,6 +52,8 @@ LATELY_S = 0.1
 """Who was served within this time wants to be served again."""
 LOOK_S = 0.02
 """How often a worker that waits is looked at: it may be alone by now."""
+PAUSE_LEAST_S = 0.005
+"""A pause is not shorter: what arrives byte by byte is read in pieces, for the price of one turn."""
 PAUSE_LIMIT_S = 2.0
 UNREAD_LIMIT_BYTES = 64 << 20
 ROOM_EVERY_BYTES = 1 << 20
@@ -279,7 +281,7 @@ class Connection:
         if self._credit_s >= 0:
             return 0.0
         others = self._turns.others(self, now)
-        pause = min(-self._credit_s * others / SHARE, PAUSE_LIMIT_S)
+        pause = min(max(-self._credit_s * others / SHARE, PAUSE_LEAST_S), PAUSE_LIMIT_S) if others else 0.0
         # The pause pays the debt; where there is none to wait for, it is forgiven.
         self._credit_s = 0.0
         self._credited += pause
