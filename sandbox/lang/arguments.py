@@ -11,7 +11,7 @@ import types
 from typing import Any
 
 from onvp.native import _guards
-from onvp.sandbox.lang import names
+from onvp.sandbox.lang import names, safe_copy
 
 _copy: types.ModuleType | None = None
 _WIDTH = 78
@@ -98,6 +98,7 @@ def _change(copy: Any) -> None:
 
     parser.parse_known_args = parse_into
     _guards.allow_writes(namespace)
+    safe_copy.allow(namespace)
     for name in names.listed("argparse"):
         made = getattr(copy, name)
         if isinstance(made, type):

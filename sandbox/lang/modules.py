@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from onvp.native import _guards
-from onvp.sandbox.lang import advice, arguments, names, standins
+from onvp.sandbox.lang import advice, arguments, names, safe_copy, standins
 
 # Modules that are made anew for each run, because they hold its streams or its state.
 PER_RUN: Final = frozenset({"sys", "logging", "argparse", "pprint", "random", "traceback", "warnings"})
@@ -35,7 +35,8 @@ def view(name: str, mapping: Mapping[str, Any]) -> Any:
 def load() -> Mapping[str, dict[str, Any]]:
     """Import everything that is listed; the second call costs nothing."""
     if not _shared:
-        standin = standins.TABLE
+        standin = {**standins.TABLE, **safe_copy.TABLE}
+        standin["dataclasses"] = standins.TABLE["dataclasses"] | safe_copy.TABLE["dataclasses"]
         for module in names.MODULES:
             if module in PER_RUN:
                 importlib.import_module(module)

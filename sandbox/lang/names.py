@@ -167,7 +167,8 @@ MODULES: Final[dict[str, tuple[Group, ...]]] = {
     ),
     "copy": (
         Group(
-            "copies plain values and the script's objects; functions, types and views are not copied", "copy deepcopy"
+            "our own deepcopy takes plain containers and the script's objects apart, nothing of the host's",
+            "copy deepcopy",
         ),
         Group(ERROR, "Error error"),
     ),

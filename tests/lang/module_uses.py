@@ -151,6 +151,53 @@ x = C()
 y = copy.copy(x); z = copy.deepcopy(x)
 x.a.append(2)
 print(y.a, z.a, copy.deepcopy({'k': [1, (2, {3})]}))
+ring = [1]
+ring.append(ring)
+other = copy.deepcopy(ring)
+print(other[1] is other, other is not ring)
+import collections, dataclasses, enum
+class Node:
+    __slots__ = ('next', 'value')
+    def __init__(self, value):
+        self.value, self.next = value, self
+n = copy.deepcopy(Node([1]))
+print(n.next is n, n.value)
+class Own:
+    def __deepcopy__(self, memo):
+        memo[id(self)] = new = Own()
+        new.part = copy.deepcopy(self.part, memo)
+        return new
+o = Own()
+o.part = [o]
+p = copy.deepcopy([o, o])
+print(p[0] is p[1], p[0].part[0] is p[0], p[0] is not o)
+class Stack(list):
+    pass
+s = Stack([[1]])
+s.name = 'x'
+t = copy.deepcopy(s)
+print(t, t.name, t[0] is not s[0], type(t).__name__)
+class Table(dict):
+    pass
+print(copy.deepcopy(Table(a=[1])), copy.deepcopy(collections.defaultdict(list, a=[1])), copy.deepcopy(collections.Counter('aab')))
+class Bad(ValueError):
+    pass
+e = copy.deepcopy(Bad('x', [1]))
+print(repr(e), copy.deepcopy(collections.deque([1, [2]], maxlen=3)), copy.deepcopy((1, 2)))
+class Level(enum.Enum):
+    LOW = 1
+@dataclasses.dataclass
+class Hop:
+    ttl: int
+    rtts: list
+    level: Level = Level.LOW
+h = Hop(1, [[0.5]])
+k = copy.deepcopy(h)
+k.rtts[0].append(1)
+print(h, k, copy.deepcopy(Level.LOW) is Level.LOW)
+Pair = collections.namedtuple('Pair', 'a b')
+print(copy.deepcopy(Pair([1], 2)), dataclasses.asdict(Hop(1, [Hop(2, [])])), dataclasses.astuple(Hop(1, [Pair(1, 2)])))
+print(dataclasses.asdict(Hop(1, [{'k': Hop(3, [])}]), dict_factory=lambda pairs: len(pairs)))
 """,
     "csv": r"""
 import csv, io, sys
