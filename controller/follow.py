@@ -286,9 +286,7 @@ class Narrator:
         self._view.tell(f"{vp}: {outcome}{reason}", style)
         for problem in data.get("problems", ()):
             self._view.tell(f"{vp}:   {problem_line(self._script, problem)}", style)
-        if not data.get("problems"):
-            for line in str(data.get("error") or "").rstrip().splitlines():
-                self._view.tell(f"{vp}:   {line}", style)
+        # A traceback is not told again: the script's own stderr has shown it.
 
 
 def _because(refusal: dict[str, Any]) -> str:
