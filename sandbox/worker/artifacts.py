@@ -1,6 +1,7 @@
 """Files that are not files: what a script opens for writing travels to the researcher, piece by piece.
 
-Reading gives the input files that came with the upload. Nothing here touches a disk: there is none.
+Reading gives the input files that came with the upload, and small artifacts that this run wrote itself.
+Nothing here touches a disk: there is none.
 """
 
 import contextlib
@@ -11,6 +12,10 @@ from typing import Any
 from onvp.sandbox.wire import calls
 
 Send = Callable[[calls.FromWorker], None]
+SendPiece = Callable[[calls.Write], None]
+
+READ_BACK_BYTES = 4 << 20
+"""How much of its own artifacts a run can read again; what is over it has left, and cannot."""
 
 NAME_LIMIT = 128
 NAME_LIMIT_BYTES = 240
@@ -24,6 +29,8 @@ class Shelf:
         self._inputs = inputs
         self._open: set[str] = set()
         self._made: set[str] = set()
+        self._kept: dict[str, bytearray | None] = {}  # None: too large to be read again
+        self._kept_bytes = 0
 
     def open(
         self, file: Any, mode: str = "r", buffering: int = -1, encoding: str | None = None,
@@ -33,7 +40,8 @@ class Shelf:
 
         Args:
             file: a name. Folders in front of it are dropped: artifacts lie in one folder.
-            mode: ``w``, ``a`` or ``x`` write an artifact, ``r`` reads an input file; ``b`` for bytes.
+            mode: ``w``, ``a`` or ``x`` write an artifact, ``r`` reads an input file, or an artifact of this run;
+                ``b`` for bytes.
             buffering: accepted and not used.
             encoding: of text; UTF-8 when not given.
             errors: what to do with characters that the encoding lacks.
@@ -58,14 +66,36 @@ class Shelf:
             raise ValueError(f"{name!r} is open for writing already; close it first")
         self._open.add(name)
         self._made.add(name)
-        self._send(calls.Write(name=name, data=b"", truncate=kind != "a"))
-        return ArtifactFile(name, self._send, text, self._open.discard)
+        self._write(calls.Write(name=name, data=b"", truncate=kind != "a"))
+        return ArtifactFile(name, self._write, text, self._open.discard)
 
     def open_binary(self, file: str, mode: str) -> Any:
         """`open` for code that wants a binary file object."""
         return self.open(file, mode)
 
+    def _write(self, message: calls.Write) -> None:
+        self._send(message)
+        kept = self._kept.setdefault(message.name, bytearray())
+        if message.truncate:
+            self._kept_bytes -= len(kept or b"")
+            kept = self._kept[message.name] = bytearray()
+        if kept is None:
+            return
+        if self._kept_bytes + len(message.data) > READ_BACK_BYTES:
+            self._kept_bytes -= len(kept)
+            self._kept[message.name] = None
+            return
+        self._kept_bytes += len(message.data)
+        kept += message.data
+
     def _read(self, name: str) -> bytes:
+        kept = self._kept.get(name)
+        if kept is not None:
+            return bytes(kept)
+        if name in self._made:
+            raise OSError(
+                f"the artifact {name!r} has left: a run can read again what it wrote up to {READ_BACK_BYTES} bytes"
+            )
         try:
             return self._inputs[name]
         except KeyError:
@@ -92,7 +122,7 @@ class ArtifactFile:
 
     __slots__ = ("_buffer", "_closed", "_forget", "_name", "_send", "_text", "_written")
 
-    def __init__(self, name: str, send: Send, text: tuple[str, str] | None, forget: Callable[[str], None]) -> None:
+    def __init__(self, name: str, send: SendPiece, text: tuple[str, str] | None, forget: Callable[[str], None]) -> None:
         self._name = name
         self._send = send
         self._text = text

@@ -351,3 +351,78 @@ def test_times_may_be_spans_or_seconds(site: Make) -> None:
     ctrl.do_ping("192.0.2.1", wait_probe=datetime.timedelta(microseconds=50))
 
     assert [submit.params["wait_probe"] for submit in s.broker.submits] == [2_000_000] * 3 + [50]
+
+
+def test_what_a_primitive_needs_must_not_be_none(site: Make) -> None:
+    """A target that is None is a ValueError that names it; nothing is sent."""
+    s = site()
+    ctrl = s.scamper.ScamperCtrl()
+    calls_ = {
+        "dst": lambda: ctrl.do_ping(None),
+        "dst2": lambda: ctrl.do_ally("192.0.2.1", None),
+        "qname": lambda: ctrl.do_dns(None),
+        "url": lambda: ctrl.do_tbit("192.0.2.1", "null"),
+        "payload": lambda: ctrl.do_udpprobe("192.0.2.1", 53, None),
+        "probedefs": lambda: ctrl.do_radargun(addrs=["192.0.2.1"]),
+    }
+    for name, call in calls_.items():
+        with pytest.raises(ValueError, match=f"^{name} must be given"):
+            call()
+    s.drain()
+    assert s.broker.submits == []
+
+
+class Loud(str):
+    """A str that lies about itself."""
+
+    def __str__(self) -> str:
+        return "-O spoof 192.0.2.9"
+
+    __repr__ = __format__ = __str__
+
+
+class Sly(int):
+    """An int that lies about itself."""
+
+    def __int__(self) -> int:
+        return 10**9
+
+    __index__ = __trunc__ = __int__
+
+
+def test_subclasses_are_sent_as_what_they_are(site: Make) -> None:
+    """A str, int or float subclass is sent as the plain value that it holds, whatever its methods say."""
+    s = site()
+    s.scamper.ScamperCtrl().do_ping(Loud("192.0.2.1"), attempts=Sly(3), method=Loud("UDP"), wait_probe=Sly(1))
+
+    (submit,) = s.broker.submits
+    assert submit.params == {"dst": "192.0.2.1", "attempts": 3, "method": "udp", "wait_probe": 1_000_000}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"attempts": True}, {"attempts": 3.0}, {"attempts": "3"}, {"payload": "text"}, {"ip_rr": 2}, {"wait_probe": "1s"}],
+)
+def test_wrong_types_are_told_before_anything_is_sent(site: Make, wrong: dict[str, object]) -> None:
+    """A bool is no count, a str no number, and text no payload: TypeError with the parameter's name."""
+    s = site()
+    with pytest.raises(TypeError, match=next(iter(wrong))):
+        s.scamper.ScamperCtrl().do_ping("192.0.2.1", **wrong)
+    s.drain()
+    assert s.broker.submits == []
+
+
+def test_old_names_and_implied_methods(site: Make) -> None:
+    """`recordroute` is ip_rr; icmp_sum implies a method where upstream says so; CHAOS is CH."""
+    s = site()
+    ctrl = s.scamper.ScamperCtrl()
+    ctrl.do_ping("192.0.2.1", recordroute=True)
+    ctrl.do_trace("192.0.2.1", icmp_sum=7)
+    ctrl.do_ally("192.0.2.1", "192.0.2.2", icmp_sum=7)
+    ctrl.do_dns("id.server", qclass="chaos", qtype="txt", server=s.scamper.ScamperAddr("192.0.2.53"))
+
+    ping, trace, ally, dns = (submit.params for submit in s.broker.submits)
+    assert ping["ip_rr"] is True
+    assert trace["method"] == "icmp-paris"
+    assert ally["method"] == "icmp-echo"
+    assert (dns["qclass"], dns["qtype"], dns["server"]) == ("CH", "TXT", "192.0.2.53")

@@ -36,6 +36,9 @@ Callback = Callable[["ScamperCtrl", "ScamperInst", Any], Any]
 class ScamperCtrl(Primitives):
     """Upstream's control class; see `docs/reference/` for the differences."""
 
+    # The language's leave: scripts assign param, morecb, eofcb and outfile, and build classes of their own on this.
+    _guarded_writes = True
+    _guarded_base = True
     _hub: ClassVar[Hub]
     _vps: ClassVar[list[ScamperVp]]
 

@@ -176,7 +176,7 @@ class Hub:
             return
         pending.accepted = True
         try:
-            result = self._decoder(message.connection, pending.inst).feed_record(message.data)
+            result = self._decoder(message.connection, pending).feed_record(message.data)
         except WartsError as error:
             self._end(pending, errors.ScamperInstError(f"could not read the result: {error}", pending.inst))
             return
@@ -196,11 +196,16 @@ class Hub:
         if pending.accepted:
             pending.owner._take_failure(pending, error)
 
-    def _decoder(self, connection: int, inst: Any) -> _warts.Decoder:
+    def _decoder(self, connection: int, pending: Pending) -> _warts.Decoder:
         """The decoder of one connection's records for one instance object."""
-        decoder: _warts.Decoder | None = inst._decoders.get(connection)
+        decoders = pending.inst._decoders
+        decoder: _warts.Decoder | None = decoders.get(connection)
         if decoder is None:
-            decoder = inst._decoders[connection] = _warts.Decoder(inst)
-            for record in self._opening.get(connection, []):
+            decoder = decoders[connection] = _warts.Decoder(pending.inst)
+            opening = self._opening.get(connection, [])
+            first = self._opening.get(self._first.get(pending.index, -1), [])
+            # Every connection begins with a list and a cycle that have the same numbers: those of the first
+            # stand for all, so that the results of an instance are of one list and one cycle.
+            for record in first if len(first) == len(opening) else opening:
                 decoder.feed_record(record)
         return decoder

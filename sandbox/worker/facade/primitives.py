@@ -34,8 +34,15 @@ CONTROL = ("self", "inst", "sync")
 """Parameters that steer the call and are not sent."""
 
 
-def request(given: dict[str, Any], **special: Callable[[str, Any], Any]) -> dict[str, Any]:
-    """The plain parameters of a call, from the method's locals; None means not given."""
+def request(given: dict[str, Any], *needs: str, **special: Callable[[str, Any], Any]) -> dict[str, Any]:
+    """The plain parameters of a call, from the method's locals; None means not given.
+
+    Raises:
+        ValueError: one of ``needs`` is None.
+    """
+    for name in needs:
+        if given[name] is None:
+            raise ValueError(f"{name} must be given, and is None")
     convert: dict[str, Callable[[str, Any], Any]] = {**CONVERT, **special}
     made = {}
     for name, value in given.items():
@@ -64,7 +71,7 @@ class Primitives:
         inst: Any = None, sync: Any = False, *, recordroute: Any = None,
     ) -> Any:  # fmt: skip
         """Send echo, timestamp, TCP or UDP probes to one address; gives a ScamperPing."""
-        params = request({k: v for k, v in locals().items() if k != "recordroute"})
+        params = request({k: v for k, v in locals().items() if k != "recordroute"}, "dst")
         if recordroute is not None:
             # The name of ip_rr in upstream's module up to 20260420.
             params["ip_rr"] = plain.boolean("recordroute", recordroute)
@@ -79,7 +86,7 @@ class Primitives:
         wait_timeout: Any = None, wait_probe: Any = None, userid: Any = None, inst: Any = None, sync: Any = False,
     ) -> Any:  # fmt: skip
         """Find the path to one address; gives a ScamperTrace."""
-        params = request(locals())
+        params = request(locals(), "dst")
         _lower(params, "method")
         if "method" not in params and ("icmp_sum" in params or "icmp_id" in params):
             params["method"] = "icmp-paris"
@@ -92,7 +99,7 @@ class Primitives:
         sync: Any = False,
     ) -> Any:  # fmt: skip
         """Find all load-balanced paths to one address; gives a ScamperTracelb."""
-        params = request(locals())
+        params = request(locals(), "dst")
         _lower(params, "method")
         return self._measure("tracelb", params, inst, sync)
 
@@ -102,7 +109,7 @@ class Primitives:
         ecs: Any = None, userid: Any = None, inst: Any = None, sync: Any = False,
     ) -> Any:  # fmt: skip
         """Ask a DNS server one question; ``attempts`` counts queries in all. Gives a ScamperHost."""
-        params = request(locals(), qname=_name_or_address)
+        params = request(locals(), "qname", qname=_name_or_address)
         for name in ("qtype", "qclass"):
             if name in params:
                 params[name] = params[name].upper()
@@ -118,7 +125,7 @@ class Primitives:
         sync: Any = False,
     ) -> Any:  # fmt: skip
         """Fetch a URL from one address (the host in it is not looked up); gives a ScamperHttp."""
-        params = request(locals(), ech_config_list=_base64)
+        params = request(locals(), "dst", "url", ech_config_list=_base64)
         return self._measure("http", params, inst, sync)
 
     def do_udpprobe(
@@ -126,23 +133,21 @@ class Primitives:
         userid: Any = None, inst: Any = None, sync: Any = False,
     ) -> Any:  # fmt: skip
         """Send a UDP payload and collect what comes back; gives a ScamperUdpprobe."""
-        return self._measure("udpprobe", request(locals()), inst, sync)
+        return self._measure("udpprobe", request(locals(), "dst", "dport", "payload"), inst, sync)
 
     def do_sniff(
         self, src: Any, icmp_id: Any, limit_pkt_count: Any = None, limit_time: Any = None, userid: Any = None,
         inst: Any = None, sync: Any = False,
     ) -> Any:  # fmt: skip
         """Capture ICMP packets with one identifier; gives a ScamperSniff."""
-        return self._measure("sniff", request(locals()), inst, sync)
+        return self._measure("sniff", request(locals(), "src", "icmp_id"), inst, sync)
 
     def do_tbit(
         self, dst: Any, method: Any = None, url: Any = None, userid: Any = None, inst: Any = None,
         sync: Any = False,
     ) -> Any:  # fmt: skip
         """Test how a web server's TCP behaves; gives a ScamperTbit."""
-        if method is None or url is None:
-            raise ValueError("do_tbit needs dst, method and url")
-        params = request(locals())
+        params = request(locals(), "dst", "method", "url")
         _lower(params, "method")
         return self._measure("tbit", params, inst, sync)
 
@@ -153,7 +158,7 @@ class Primitives:
     ) -> Any:  # fmt: skip
         """Ask whether two addresses share an IP-ID counter; gives a ScamperDealias."""
         _single("ally", inst)
-        params = request(locals())
+        params = request(locals(), "dst1", "dst2")
         _lower(params, "method")
         if "icmp_sum" in params:
             params.setdefault("method", "icmp-echo")
@@ -161,7 +166,7 @@ class Primitives:
 
     def do_mercator(self, dst: Any, userid: Any = None, inst: Any = None, sync: Any = False) -> Any:
         """Ask which address answers for an address; gives a ScamperDealias."""
-        return self._measure("mercator", request(locals()), inst, sync)
+        return self._measure("mercator", request(locals(), "dst"), inst, sync)
 
     def do_prefixscan(
         self, near: Any, far: Any, prefixlen: Any, fudge: Any = None, icmp_sum: Any = None, dport: Any = None,
@@ -170,7 +175,7 @@ class Primitives:
     ) -> Any:  # fmt: skip
         """Look in the far end's prefix for an alias of the near end; gives a ScamperDealias."""
         _single("prefixscan", inst)
-        params = request(locals())
+        params = request(locals(), "near", "far", "prefixlen")
         _lower(params, "method")
         return self._measure("prefixscan", params, inst, sync)
 
@@ -179,9 +184,7 @@ class Primitives:
         wait_round: Any = None, wait_timeout: Any = None, userid: Any = None, inst: Any = None, sync: Any = False,
     ) -> Any:  # fmt: skip
         """Probe addresses in rounds, for their IP-ID series; gives a ScamperDealias."""
-        if probedefs is None:
-            raise ValueError("do_radargun needs probedefs")
-        return self._measure("radargun", request(locals()), inst, sync)
+        return self._measure("radargun", request(locals(), "probedefs"), inst, sync)
 
     def do_midarest(
         self, rounds: Any = None, wait_probe: Any = None, wait_round: Any = None, wait_timeout: Any = None,
@@ -189,9 +192,7 @@ class Primitives:
     ) -> Any:  # fmt: skip
         """MIDAR's estimation stage; gives a ScamperDealias."""
         _single("midarest", inst)
-        if probedefs is None or addrs is None:
-            raise ValueError("do_midarest needs probedefs and addrs")
-        return self._measure("midarest", request(locals()), inst, sync)
+        return self._measure("midarest", request(locals(), "probedefs", "addrs"), inst, sync)
 
     def do_midardisc(
         self, probedefs: Any = None, schedule: Any = None, startat: Any = None, wait_timeout: Any = None,
@@ -199,9 +200,7 @@ class Primitives:
     ) -> Any:  # fmt: skip
         """MIDAR's discovery stage: probes on a schedule; gives a ScamperDealias."""
         _single("midardisc", inst)
-        if probedefs is None or schedule is None:
-            raise ValueError("do_midardisc needs probedefs and schedule")
-        params = request(locals(), schedule=plain.several(plain.midar_round))
+        params = request(locals(), "probedefs", "schedule", schedule=plain.several(plain.midar_round))
         return self._measure("midardisc", params, inst, sync)
 
     def do_owamp(
@@ -210,7 +209,7 @@ class Primitives:
         inst: Any = None, sync: Any = False,
     ) -> Any:  # fmt: skip
         """Measure one-way delay with an OWAMP server; gives a ScamperOwamp."""
-        params = request(locals(), schedule=plain.intervals)
+        params = request(locals(), "dst", "direction", schedule=plain.intervals)
         _lower(params, "direction")
         return self._measure("owamp", params, inst, sync)
 
