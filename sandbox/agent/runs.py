@@ -83,6 +83,7 @@ class Runs:
         self._runs: dict[str, _Run] = {}
         self._known = set(known or ())
         self._turns = Turns()
+        self._unwanted: set[asyncio.Future[Worker]] = set()
 
     @property
     def running(self) -> list[str]:
@@ -235,8 +236,17 @@ class Runs:
         if spawning.done():
             return spawning.result()
         # A zygote that is being started is for the next run, too: it is not disturbed.
-        spawning.add_done_callback(_unwanted)
+        self._unwanted.add(spawning)
+        spawning.add_done_callback(self._let_go)
         return None
+
+    def _let_go(self, spawning: "asyncio.Future[Worker]") -> None:
+        """A worker came when nobody wanted it any more."""
+        self._unwanted.discard(spawning)
+        if not spawning.cancelled() and spawning.exception() is None:
+            worker = spawning.result()
+            worker.socket.close()
+            worker.kill("the run was cancelled")
 
     def _job(self, run: _Run) -> calls.Job:
         offer = run.offer
@@ -333,14 +343,6 @@ def narrowed(limits: ScriptLimits, asked: dict[str, float]) -> ScriptLimits:
             # Never above what the policy gives, whatever the least is.
             lower[name] = type(have)(min(have, max(value, LEAST[name])))
     return msgspec.structs.replace(limits, **lower)
-
-
-def _unwanted(spawning: "asyncio.Future[Worker]") -> None:
-    """A worker came when nobody wanted it any more."""
-    if not spawning.cancelled() and spawning.exception() is None:
-        worker = spawning.result()
-        worker.socket.close()
-        worker.kill("the run was cancelled")
 
 
 def _with(end: link.End, **fields: Any) -> link.End:

@@ -39,6 +39,7 @@ class Warm:
         self._client: JailClient | None = None
         self._old: list[JailClient] = []
         self._lock = asyncio.Lock()
+        self._closed = False
         self.report: LevelReport | None = None
 
     @property
@@ -52,8 +53,17 @@ class Warm:
         Raises:
             JailError: it could not start, or reached less than the configured level.
         """
+        if self._closed:
+            raise ZygoteGone("the jail was closed")
         client = await self._start()
-        self.report = await client.start(self._config)
+        try:
+            self.report = await client.start(self._config)
+        except BaseException:
+            client.close()
+            raise
+        if self._closed:
+            client.close()
+            raise ZygoteGone("the jail was closed")
         self._client = client
         return self.report
 
@@ -86,6 +96,7 @@ class Warm:
 
     def close(self) -> None:
         """Let the zygotes go, and their workers with them."""
+        self._closed = True  # a spawn that is under way must not start another
         for client in [*self._old, *([self._client] if self._client else [])]:
             client.close()
         self._client = None
@@ -103,7 +114,8 @@ class Warm:
                 try:
                     await self.start()
                 except JailError:
-                    await asyncio.sleep(0.5)
+                    if not self._closed:
+                        await asyncio.sleep(0.5)
                     raise
             assert self._client is not None
             return self._client
