@@ -5,23 +5,23 @@ To decode a prober's connection, keep one `Decoder` for it and hand it each reco
     decoder = Decoder(inst)
     result = decoder.feed_record(record)
 
-To write records (a prober of ours, a test)::
+To write results on, in a stream of one's own::
 
     encoder = Encoder()
     batch = make_list(0, "vp.sock:1", monitor="lab1")
     cycle = make_cycle(batch, 1, time.time(), hostname="vm")
     send(encoder.encode(batch)); send(encoder.encode(cycle))
-    send(encoder.encode(build_host({"list": batch, "cycle": cycle, "dst": "192.0.2.53", ...})))
+    send(encoder.encode(result))
     send(encoder.encode(make_cycle(batch, 1, start, stop=time.time(), hostname="vm", kind="stop")))
 
 Result classes have upstream's names and attributes; each attribute is read-only and None where upstream's
-is. They cannot be made from Python except through the `build_*` functions.
+is. They cannot be made from Python: results come from `Decoder`.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import IntEnum
-from typing import Any, Final, Literal, Required, SupportsIndex, TypedDict, final
+from typing import Any, Final, Literal, SupportsIndex, final
 
 # A moment: a datetime with a time zone, epoch seconds, or (seconds, microseconds).
 _When = datetime | float | tuple[int, int]
@@ -1247,87 +1247,3 @@ def make_cycle(
     hostname: _Text | None = None,
     kind: Literal["start", "definition", "stop"] = "start",
 ) -> ScamperCycle: ...
-
-# The builders take a mapping with these keys and give a result to hand to `Encoder.encode`. A key that is
-# not known is a ValueError; what is left out has the value that means "not recorded". Times are `_When`,
-# durations timedelta or seconds, addresses ScamperAddr or numeric text, stop reasons numbers, enum members
-# or the words of `stop_reason_str`.
-
-class _Common(TypedDict, total=False):
-    list: ScamperList | None
-    cycle: ScamperCycle | None
-    userid: int
-    src: ScamperAddr | str | None
-    dst: Required[ScamperAddr | str]
-    start: _When
-    stop_reason: int | str
-    errmsg: _Text | None
-
-class RRSpec(TypedDict, total=False):
-    name: Required[_Text]  # '' for the root
-    rclass: int  # default IN
-    rtype: Required[int]
-    ttl: int
-    # A, AAAA: address. NS, CNAME, PTR: name. MX: (preference, exchange). TXT (also class CH): strings.
-    # SOA: (mname, rname, serial, refresh, retry, expire, minimum). OPT: [(code, data)].
-    # SVCB, HTTPS: (priority, target, [(key, value)]). Any other type: None.
-    data: Any
-
-class QuerySpec(TypedDict, total=False):
-    tx: Required[_When]
-    rx: _When | None  # None: no answer came
-    id: int
-    rcode: int  # the header's four bits; the rest is in the OPT record
-    flags: int  # bits 0x01 CD, 0x02 AD, 0x04 Z, 0x08 RA, 0x10 RD, 0x20 TC, 0x40 AA
-    an: Iterable[RRSpec]
-    ns: Iterable[RRSpec]
-    ar: Iterable[RRSpec]
-
-class HostSpec(_Common, total=False):
-    flags: Iterable[Literal["norecurse", "tcp", "nsid"]]
-    wait_timeout: timedelta | float  # up to 65.535 s, whole milliseconds
-    retries: int
-    qtype: Required[int]
-    qclass: int  # default IN
-    qname: Required[_Text]
-    ecs: _Text | None
-    queries: Iterable[QuerySpec]  # in the order sent; the first with `rx` is the answer
-
-class HttpSpec(_Common, total=False):
-    scheme: Required[Literal["http", "https"]]
-    host: Required[_Text]
-    file: Required[_Text]  # path and query of the URL
-    sport: int
-    dport: int  # default by scheme
-    headers: Iterable[_Text]  # extra request header lines that were asked for
-    hsrtt: timedelta | float  # TCP handshake; 0: no connection
-    insecure: bool
-    maxtime: timedelta | float
-    # In order: direction, type, when, bytes. Longer ones are cut into several. A header that was sent ends
-    # with one NUL byte in scamper's records.
-    bufs: Iterable[tuple[Literal["tx", "rx"], Literal["data", "hdr", "tls"], _When, bytes]]
-
-class UdpprobeReplySpec(TypedDict, total=False):
-    rx: Required[_When]
-    payload: bytes
-    ifname: _Text | None
-
-class UdpprobeProbeSpec(TypedDict, total=False):
-    tx: Required[_When]  # the first probe's is also the `start` of the result
-    sport: int
-    replies: Iterable[UdpprobeReplySpec]
-
-class UdpprobeSpec(_Common, total=False):
-    sport: int
-    dport: Required[int]
-    wait_timeout: timedelta | float
-    wait_probe: timedelta | float
-    payload: bytes
-    attempts: int
-    stop_count: int
-    exitfirst: bool
-    probes: Iterable[UdpprobeProbeSpec]
-
-def build_host(spec: HostSpec) -> ScamperHost: ...
-def build_http(spec: HttpSpec) -> ScamperHttp: ...
-def build_udpprobe(spec: UdpprobeSpec) -> ScamperUdpprobe: ...

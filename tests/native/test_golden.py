@@ -42,6 +42,21 @@ def test_oracles(path: Path) -> None:
     assert outcome.compared > 0 or not stem_of(path).with_suffix(".attrs.json").exists()
 
 
+def test_header_fields_by_name() -> None:
+    """A field of an HTTP header is found by its name, in any case."""
+    got = next(
+        item
+        for item in _warts.Decoder().feed((CORPUS / "new" / "http-get.warts").read_bytes())
+        if isinstance(item, _warts.ScamperHttp)
+    )
+
+    assert got.response_hdr_byname("TRANSFER-Encoding") == "chunked"
+    assert got.response_hdr_byname("x-not-there") is None
+    assert got.transmit_hdr_byname("host") == "www.lab.example"
+    with pytest.raises(ValueError, match="name must be a string"):
+        got.response_hdr_byname(5)  # type: ignore[arg-type]
+
+
 def test_malformed() -> None:
     """A malformed recording gives the objects and the end that upstream's reader gives."""
     assert check(CORPUS / "bad" / "index.json") == []

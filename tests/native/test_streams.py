@@ -137,6 +137,20 @@ def test_made_lists_and_cycles() -> None:
     assert [_warts.cycle_kind(c) for c in objects[1:]] == ["start", "stop"]
 
 
+def test_unwritable_lists_and_cycles() -> None:
+    """What no record can hold is refused by name."""
+    batch = _warts.make_list(7, "nightly")
+
+    with pytest.raises(ValueError, match="monitor: a NUL cannot be recorded"):
+        _warts.make_list(7, "nightly", monitor="a\0b")
+    with pytest.raises(ValueError, match="start: a datetime without a time zone"):
+        _warts.make_cycle(batch, 1, datetime.datetime(2026, 11, 23))  # noqa: DTZ001
+    with pytest.raises(ValueError, match="stop: -1 is outside of 1970 to 2106"):
+        _warts.make_cycle(batch, 1, 1, stop=-1)
+    with pytest.raises(ValueError, match="kind: 'end' is none of start, definition, stop"):
+        _warts.make_cycle(batch, 1, 1, kind="end")  # type: ignore[arg-type]
+
+
 def test_encoder_defines_what_a_result_needs() -> None:
     """A result alone brings its list and cycle definition along, once."""
     results = [item for item in decode(PING) if hasattr(item, "cycle")]
