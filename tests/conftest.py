@@ -3,7 +3,19 @@
 from collections import Counter
 from typing import Any
 
+import pytest
+
+from tests.lab import Lab
+
 pytest_plugins = ["tests.lab.fixtures", "tests.fixtures"]
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Say what this machine lacks before anything runs: nothing is skipped for want of something."""
+    lacks = Lab.missing()
+    if lacks:
+        pytest.exit("this machine cannot run the tests. " + " ".join(lacks), returncode=3)
+
 
 WALLS = {"lang": "language", "kernel": "kernel", "broker": "broker"}
 

@@ -16,7 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from onvp.sandbox.prober.driver import Prober, Session
+from onvp.sandbox.prober.driver import Prober
+from onvp.sandbox.prober.session import Session
 from onvp.sandbox.wire.errors import Code
 from tests.prober.tools import Daemon, grant
 
