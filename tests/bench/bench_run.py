@@ -200,9 +200,8 @@ async def start(runs: Runs, sink: Listener) -> None:
     p95, p99 = (statistics.quantiles(warm, n=100)[k] * 1e3 for k in (94, 98))
     print("accepted to first line   median ms     p95     p99   ratio   budget")
     print(f"bwrap ... python3          {theirs:8.2f}                    1.00")
-    print(
-        f"warm start                 {ours:8.2f}  {p95:6.2f}  {p99:6.2f}   {theirs / ours:5.1f}x  p95 <= 10 ms, >= 10x\n"
-    )
+    ratio = f"{theirs / ours:5.1f}x"
+    print(f"warm start                 {ours:8.2f}  {p95:6.2f}  {p99:6.2f}   {ratio}  p95 <= 10 ms, >= 10x\n")
 
 
 def _bwrap(script: str) -> float:

@@ -15,9 +15,7 @@ from tests.lab import plan, zones
 
 def named(state: Path, host: plan.Host) -> str:
     """named.conf of one name server."""
-    lines = "\n".join(
-        f'zone "{name}" {{ type primary; file "{_zone_file(name)}"; }};' for name in zones.zones()
-    )
+    lines = "\n".join(f'zone "{name}" {{ type primary; file "{_zone_file(name)}"; }};' for name in zones.zones())
     work = state / f"named-{host.name}"
     return f"""
 options {{
@@ -103,8 +101,7 @@ def dns_json_map() -> str:
     for name, holders in hosts.items():
         for kind, number in kinds.items():
             answers = [
-                {"name": name, "type": number, "TTL": 60, "data": h.v4 if kind == "A" else h.v6}
-                for h in holders
+                {"name": name, "type": number, "TTL": 60, "data": h.v4 if kind == "A" else h.v6} for h in holders
             ]
             question = [{"name": name, "type": number}]
             entries.append((f"{name} {kind}", _dns_json(0, question, answers)))

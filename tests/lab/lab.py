@@ -60,8 +60,7 @@ class Lab:
     def __init__(self, instance: str = DEFAULT_INSTANCE) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9]{0,11}", instance):
             raise LabError(
-                f"{instance!r} is no name for a lab: take a letter, then up to eleven letters or "
-                "digits, all lower case"
+                f"{instance!r} is no name for a lab: take a letter, then up to eleven letters or digits, all lower case"
             )
         self.instance = instance
         self.prefix = f"onvp-{instance}-"

@@ -94,9 +94,7 @@ def ip_packet(
     """An IP packet of the version that the addresses have."""
     if len(source) == 4:
         flags = 0x4000 if dont_fragment else 0
-        header = struct.pack(
-            "!BBHHHBBH", 0x45, tos, 20 + len(payload), ident & 0xFFFF, flags, ttl, protocol, 0
-        )
+        header = struct.pack("!BBHHHBBH", 0x45, tos, 20 + len(payload), ident & 0xFFFF, flags, ttl, protocol, 0)
         return _with_checksum(header + source + target, 10) + payload
     head = struct.pack("!IHBB", 0x60000000 | tos << 20, len(payload), protocol, ttl)
     return head + source + target + payload
@@ -122,9 +120,7 @@ def tcp_message(
 ) -> bytes:  # fmt: skip
     """A TCP segment without data."""
     offset = (5 + len(options) // 4) << 4
-    message = struct.pack(
-        "!HHIIBBHHH", *ports, seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, offset, flags, 65535, 0, 0
-    )
+    message = struct.pack("!HHIIBBHHH", *ports, seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, offset, flags, 65535, 0, 0)
     message += options
     return _with_checksum(message, 16, _pseudo(source, target, TCP, len(message)))
 

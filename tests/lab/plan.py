@@ -218,9 +218,7 @@ NS1: Final = LAN.host("ns1", 53, "DNS: authoritative, and the resolver of every 
 NS2: Final = LAN.host("ns2", 54, "DNS: authoritative, recursive")
 NS3: Final = FAR_NET.host("ns3", 3, "DNS behind the far link", node="far")
 WEB: Final = LAN.host("www", 80, "HTTP 80, HTTPS 443, TLS 1.2 only 8443, untrusted 8444", node="web")
-WEB_RAW: Final = LAN.host(
-    "raw", 81, "the same web server; the VPs' kernels do not see its TCP (for tbit)", node="web"
-)
+WEB_RAW: Final = LAN.host("raw", 81, "the same web server; the VPs' kernels do not see its TCP (for tbit)", node="web")
 CDN1: Final = LAN.host("cdn1", 83, "the same web server: an edge of cdn.lab.example", node="web")
 CDN2: Final = LAN.host("cdn2", 84, "the same web server: an edge of cdn.lab.example", node="web")
 CDN3: Final = FAR_NET.host("cdn3", 4, "a far edge of cdn.lab.example", node="far")

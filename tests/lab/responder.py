@@ -292,9 +292,7 @@ class Stage:
             body = self._reply_tcp(packet, actor)
         else:
             return
-        yield packets.ip_packet(
-            here, there, protocol, body, ident=self._ident(number), tos=actor.tos, ttl=actor.ttl
-        )
+        yield packets.ip_packet(here, there, protocol, body, ident=self._ident(number), tos=actor.tos, ttl=actor.ttl)
 
     def _reply_udp(self, packet: Packet, number: int, actor: Actor) -> Iterator[bytes]:
         if not actor.udp_copies:

@@ -131,9 +131,7 @@ def serve(links: dict[str, Link], feeds: dict[int, tuple[Link, Direction]], cont
     outbox = Outbox()
     callers: dict[int, socket.socket] = {}
     while True:
-        readable, _, _ = select.select(
-            [*feeds, control.fileno(), *callers], [], [], outbox.wait_s(time.monotonic())
-        )
+        readable, _, _ = select.select([*feeds, control.fileno(), *callers], [], [], outbox.wait_s(time.monotonic()))
         for descriptor in readable:
             if descriptor in feeds:
                 link, way = feeds[descriptor]

@@ -13,9 +13,7 @@ from tests.lab.wire import Direction, Link, admit, answer
 
 def make_link(**settings: float) -> Link:
     """A link with two directions, seeded."""
-    link = Link(
-        "x", settings.get("delay_ms", 10.0), settings.get("jitter_ms", 0.0), settings.get("loss", 0.0)
-    )
+    link = Link("x", settings.get("delay_ms", 10.0), settings.get("jitter_ms", 0.0), settings.get("loss", 0.0))
     link.ways = [Direction(0, random.Random(1)), Direction(1, random.Random(2))]
     return link
 

@@ -33,9 +33,7 @@ def test_each_dns_trick_is_played_over_udp(lab: Lab, trick: str) -> None:
     assert got[-1] == hostile_dns.answers(query("marker"))[0]
 
 
-@pytest.mark.parametrize(
-    "trick", ["badrdlen", "ptrloop", "ptrpair", "ptrpast", "fewer", "cutsoa", "longname"]
-)
+@pytest.mark.parametrize("trick", ["badrdlen", "ptrloop", "ptrpair", "ptrpast", "fewer", "cutsoa", "longname"])
 def test_malformed_means_malformed(trick: str) -> None:
     """The answers that are meant to be malformed are, by dnspython's judgement."""
     [message] = hostile_dns.answers(query(trick))

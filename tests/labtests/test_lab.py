@@ -316,9 +316,7 @@ def test_the_controller_link_can_be_slowed_and_cut(lab: Lab) -> None:
 @pytest.mark.parametrize("node", plan.NODES)
 def test_there_is_no_way_out(lab: Lab, node: str) -> None:
     """No node has a default route or a link that the plan does not know."""
-    routes = netns.run_ip(["-n", lab.netns(node), "route"]) + netns.run_ip(
-        ["-n", lab.netns(node), "-6", "route"]
-    )
+    routes = netns.run_ip(["-n", lab.netns(node), "route"]) + netns.run_ip(["-n", lab.netns(node), "-6", "route"])
     assert not any(line.split()[0] in {"default", "0.0.0.0/0", "::/0"} for line in routes.splitlines())
     with lab.inside(node):
         present = {name for _, name in socket.if_nameindex()}

@@ -16,11 +16,7 @@ def test_every_address_is_a_documentation_address() -> None:
     """No address in the lab belongs to anybody."""
     addresses = [a for host in plan.HOSTS.values() for a in host.addresses]
     addresses += [
-        address
-        for net in plan.NETS
-        for port in net.ports
-        for n in port.numbers
-        for address in (net.v4(n), net.v6(n))
+        address for net in plan.NETS for port in net.ports for n in port.numbers for address in (net.v4(n), net.v6(n))
     ]
     for address in map(ipaddress.ip_address, addresses):
         assert any(address in block for block in LAB_BLOCKS if block.version == address.version)

@@ -116,9 +116,7 @@ def test_large_v6_replies_fragment_after_packet_too_big() -> None:
     assert len(stage.answers(probe(plan.ALIAS_A1, 6, size=1300))) == 1
     target = socket.inet_pton(socket.AF_INET6, plan.ALIAS_A1.v6)
     told = packets.icmp_message(SOURCE6, target, 2, 0, struct.pack("!I", 1280), bytes(48))
-    assert (
-        stage.answers(packets.parse(packets.ip_packet(SOURCE6, target, 58, told)) or probe(plan.SILENT)) == []
-    )
+    assert stage.answers(packets.parse(packets.ip_packet(SOURCE6, target, 58, told)) or probe(plan.SILENT)) == []
     fragments = [raw for _, raw in stage.answers(probe(plan.ALIAS_A1, 6, size=1300))]
     assert [raw[6] for raw in fragments] == [packets.FRAGMENT, packets.FRAGMENT]
     assert fragments[0][44:48] == fragments[1][44:48]

@@ -35,9 +35,7 @@ _TO_WORKER: list[Any] = [
     calls.Budget(seq=2, left={"script.wall_s": 1.5}),
 ]
 _FROM_AGENT: list[Any] = [
-    link.Hello(
-        protocol=1, version="1", vp=_INSTANCE, primitives={}, probers={}, level="full", policy_digest="d"
-    ),
+    link.Hello(protocol=1, version="1", vp=_INSTANCE, primitives={}, probers={}, level="full", policy_digest="d"),
     link.Event(seq=1, run="r", time=1.5, body=link.Output(text="x")),
     link.Event(seq=2, run="r", time=1.5, body=link.End(outcome="finished", facts={"a": [1]})),
     link.Status(paused=True, level="full", policy_digest="d", primitives={}, probers={}),
