@@ -119,7 +119,11 @@ def load(path: Path | None, overrides: dict[str, Any]) -> Config:
         if not isinstance(loaded, dict):
             raise ConfigError(f"{path}: expected keys and values, such as 'policy: /etc/onvp/policy.yaml'")
         settings = loaded
-    settings |= {key: value for key, value in overrides.items() if value is not None}
+    for key, value in overrides.items():
+        if isinstance(value, dict) and isinstance(settings.get(key), dict):
+            settings[key] = settings[key] | value  # single facts of a place, over those of the file
+        elif value is not None:
+            settings[key] = value
     if "policy" not in settings:
         raise ConfigError("no policy: give --policy FILE (nothing runs on a vantage point without its host's policy)")
     try:

@@ -63,6 +63,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except EXPECTED as error:
         print(f"onvp-vp: {error}", file=sys.stderr)
         return UNUSABLE
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"onvp-vp: {where}{error.strerror or error}", file=sys.stderr)
+        return UNUSABLE
     except KeyboardInterrupt:
         return 130
 
@@ -164,14 +168,17 @@ def attempt(args: argparse.Namespace) -> int:
         print(f"onvp-vp: cannot read {error.filename}: {error.strerror}", file=sys.stderr)
         return USAGE
     overrides = _overrides(args)
-    overrides.setdefault("name", socket.gethostname())
     with _temporary_state(overrides):
         settings = config.load(args.config, overrides)
         out = Path(args.out) if args.out else None
         if out is not None:
-            out.mkdir(parents=True, exist_ok=True)
-            if os.geteuid() == 0:
-                os.chown(out, *settings.ids())
+            try:
+                out.mkdir(parents=True, exist_ok=True)
+                if os.geteuid() == 0:
+                    os.chown(out, *settings.ids())
+            except OSError as error:
+                print(f"onvp-vp: --out {out}: {error.strerror}; give another folder", file=sys.stderr)
+                return USAGE
         prepared = prepare(settings)
         offer = link.Offer(
             run=f"try-{uuid.uuid4().hex[:12]}", user=args.user, role=args.role, filename=path.name, source=source,
@@ -322,7 +329,12 @@ def _parser() -> argparse.ArgumentParser:
 
     one = commands.add_parser("doctor", help="show each layer of the jail, and try to break out of it")
     one.add_argument("--json", action="store_true", help="for programs")
-    one.add_argument("--level", default="standard", help="the least level that is needed (default: %(default)s)")
+    one.add_argument(
+        "--level",
+        default="standard",
+        choices=[str(level) for level in Level],
+        help="the least level that is needed (default: %(default)s)",
+    )
     one.set_defaults(serve=examine)
 
     for name, function, what in (("pause", pause, "stop everything, now"), ("resume", resume, "take the stop back")):
@@ -362,7 +374,11 @@ def _overrides(args: argparse.Namespace) -> dict[str, Any]:
         target = given
         *path, last = key.split(".")
         for part in path:
-            target = target.setdefault(part, {})
+            if target.get(part) is None:
+                target[part] = {}
+            target = target[part]
+            if not isinstance(target, dict):
+                raise ConfigError(f"--set {text}: {part} is a value, it has no keys of its own")
         target[last] = _value(last, value)
     return {key: value for key, value in given.items() if value is not None}
 
