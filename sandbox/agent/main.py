@@ -111,7 +111,7 @@ async def _serve(prepared: Prepared, identity: enrol.Identity) -> int:
             log.info("ready", vp=identity.vp, level=str(site.jail.level), primitives=sorted(_served(site)))
             tasks = [
                 asyncio.create_task(uplink.run(), name="uplink"),
-                asyncio.create_task(_watch(site, runs, uplink), name="watch"),
+                asyncio.create_task(_watch(site, runs, uplink, spool), name="watch"),
                 asyncio.create_task(stop.wait(), name="stop"),
                 asyncio.create_task(station.lost.wait(), name="lost"),
             ]
@@ -144,10 +144,15 @@ async def _linger(uplink: Uplink, spool: Spool) -> None:
         await asyncio.sleep(0.05)
 
 
-async def _watch(site: Site, runs: Runs, uplink: Uplink) -> None:
-    """Act on the stop button, and tell the controller what changed."""
+async def _watch(site: Site, runs: Runs, uplink: Uplink, spool: Spool) -> None:
+    """Act on the stop button and on a full disk, and tell the controller what changed."""
     before: link.Status | None = None
     while True:
+        # What a run delivers must be kept: without room for it nothing runs, until there is room again.
+        site.disk_trouble = spool.failed or ""
+        if site.disk_trouble:
+            for run_id in runs.running:
+                runs.cancel(run_id, f"this vantage point: {site.disk_trouble}")
         if site.look_for_pause():
             for run_id in runs.running:
                 runs.cancel(run_id, "the site host, who paused this vantage point")

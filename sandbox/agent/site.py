@@ -103,6 +103,7 @@ class Site:
         state: the folder of this vantage point.
         guards: ``static`` or ``full``.
         trouble: why no script may run at all; empty when they may.
+        disk_trouble: why no script may run for the moment; empty when they may.
         paused: the site host has pressed stop; as of the last `look_for_pause`.
     """
 
@@ -115,6 +116,7 @@ class Site:
     state: Path
     guards: str = "static"
     trouble: str = ""
+    disk_trouble: str = ""
     paused: bool = False
     _version: str = field(default_factory=lambda: version("onvp"))
 
@@ -130,7 +132,7 @@ class Site:
 
     def why_not(self) -> str:
         """Why no script may run now; empty when they may."""
-        return self.trouble or self.policy.trouble
+        return self.trouble or self.disk_trouble or self.policy.trouble
 
     def facts(self) -> dict[str, Any]:
         """What is needed to repeat a run here, apart from the script."""

@@ -309,3 +309,39 @@ def test_a_source_that_is_no_script_is_refused_clearly(world: World, tmp_path: P
         assert done.returncode in {2, 3}
         assert says in done.stdout + done.stderr
         assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_full_spool_ends_what_runs_with_a_sentence_and_recovers(world: World, tmp_path: Path) -> None:
+    """A VP that has no room to keep what a run delivers ends the run and says so; with room again, it runs."""
+    vp = world.vps["vp2"]
+    vp.stop()
+    world.wait_for(lambda: not linked(world, "vp2"), "vp2 to be gone")
+    vp.start("--set", "spool-bytes=300000")
+    script = write(
+        tmp_path,
+        "import time\nfor n in range(400):\n    print(str(n) + 'x' * 9000)\n    time.sleep(0.01)\ntime.sleep(300)\n",
+    )
+    world.wait_for(lambda: linked(world, "vp2"), "vp2 to be linked")
+    run = world.onvp("run", script, "--vp", "vp2", "--detach").stdout.strip()
+    world.wait_for(lambda: "running" in world.onvp("show", run).stdout, "the run to be running")
+    world.stop_controller(signal.SIGKILL)  # nobody takes the events: they pile up
+    world.wait_for(lambda: "run-ended" in vp.log.read_text().rpartition('"ready"')[2], "the run to be ended")
+    world.start_controller()
+
+    followed = world.onvp("follow", run, "--json", check=False)
+    vp.stop()
+    world.wait_for(lambda: not linked(world, "vp2"), "vp2 to be gone")
+    vp.start()
+    world.wait_for(lambda: linked(world, "vp2"), "vp2 to be linked")
+    status, _ = follow(world, write(tmp_path, "print('fine')\n"), "--vp", "vp2")
+
+    end = of([json.loads(line) for line in followed.stdout.splitlines()], "end")[-1]["data"]
+    assert end["outcome"] == "cancelled"
+    assert "spool" in end["reason"]
+    assert status == 0
+
+
+def linked(world: World, name: str) -> bool:
+    """Is the VP linked now?"""
+    rows = json.loads(world.onvp("vps", "--json", check=False).stdout or "[]")
+    return any(row["name"] == name and row["connected"] for row in rows)
