@@ -3,10 +3,14 @@
 Map:
 
 * `dialect.py`: what a prober is and which words it knows, from its version alone;
-* `command.py`: a typed action → one command line, by table;
+* `command.py`: a typed action → one command line, by table; `values.py`: how each value is written;
+  `line.py`: the line, built word by word and checked twice;
 * `patience.py`: how long an action may take at worst;
 * `control.py`: the control dialogue as a state machine, no I/O; raw records come out as bytes;
-* `driver.py`: `Prober`, and a `Session` per run: submit, halt, deadlines, loss and return;
+* `claims.py`: tasks that a prober could confuse are kept apart;
+* `link.py`: one connection to a control socket;
+* `session.py`: a run's use of one prober: submit, halt, deadlines, loss and return;
+* `driver.py`: `Prober`: what a daemon is, and whether it is there;
 * `router.py`: several probers behind one face;
 * `errors.py`: what can go wrong.
 

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 
 from onvp.policies.action import Action
 from onvp.sandbox.prober.dialect import Generation
-from onvp.sandbox.prober.driver import Granted, Prober, Session, Sink
+from onvp.sandbox.prober.driver import Prober
 from onvp.sandbox.prober.errors import Inexpressible, ProberUnavailable
+from onvp.sandbox.prober.session import Granted, Session, Sink
 from onvp.sandbox.wire.errors import Code
 
 

@@ -12,8 +12,10 @@ import pytest
 
 from onvp.policies.action import MS, S
 from onvp.sandbox.prober import driver
-from onvp.sandbox.prober.driver import Prober, Session
+from onvp.sandbox.prober import session as sessions
+from onvp.sandbox.prober.driver import Prober
 from onvp.sandbox.prober.errors import Inexpressible, ProberUnavailable
+from onvp.sandbox.prober.session import Session
 from onvp.sandbox.wire.errors import Code
 from tests.prober.tools import Daemon, Notes, grant, record_type, run
 
@@ -59,7 +61,7 @@ def test_hundreds_of_concurrent_tasks_each_get_their_own_result(daemon: Daemon) 
             # The user id stands in a ping's record as 32 bits.
             assert task.to_bytes(4, "big") in notes.results[task]
         connections = set(notes.connections.values())
-        assert len(connections) == (1 if prober.dialect.tells_ids else driver.POOL)
+        assert len(connections) == (1 if prober.dialect.tells_ids else sessions.POOL)
         await prober.close()
 
     run(play())
@@ -280,8 +282,8 @@ def test_a_prober_that_stays_away_fails_what_waits(daemon: Daemon, monkeypatch: 
 
 def test_an_overdue_task_is_halted_and_fails(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     """A prober that stops working, but not listening, cannot hold a task."""
-    monkeypatch.setattr(driver, "SLACK_S", 0.2)
-    monkeypatch.setattr(driver, "_SWEEP_S", 0.05)
+    monkeypatch.setattr(sessions, "SLACK_S", 0.2)
+    monkeypatch.setattr(sessions, "_SWEEP_S", 0.05)
 
     async def play() -> None:
         prober, session, notes = await session_with(daemon)

@@ -10,7 +10,8 @@ import pytest
 from onvp.policies.action import ACTIONS, MS, S, parse
 from onvp.sandbox.prober.command import supports
 from onvp.sandbox.prober.dialect import PRIMITIVE_SINCE
-from onvp.sandbox.prober.driver import Prober, Session
+from onvp.sandbox.prober.driver import Prober
+from onvp.sandbox.prober.session import Session
 from tests.prober.tools import Daemon, Grant, Notes, run
 
 A, B = "127.0.0.1", "127.0.0.2"
