@@ -17,6 +17,7 @@ import asyncio
 import concurrent.futures.thread  # noqa: F401 - imported late by asyncio, when a private Python may be out of reach
 import contextlib
 import encodings.idna  # noqa: F401 - likewise
+import gc
 import os
 import socket
 import stat
@@ -54,6 +55,7 @@ WARM = "onvp.sandbox.worker.main:warm"
 PROBER_S = 10.0
 HOUSEKEEPING_S = 1.0
 DEFAULT_PPS = 50
+GC_THRESHOLDS = (20_000, 20, 20)
 
 
 class StationError(Exception):
@@ -88,11 +90,14 @@ def prepare(settings: Config, controllers: tuple[str, ...] = ()) -> Prepared:
     state = Path(settings.state)
     try:
         config.own(state, uid, gid)
-        sockets = Path(tempfile.mkdtemp(prefix="onvp-"))
-        sockets.chmod(0o755)
+        attached = _is_socket(settings.scamper)
+        sockets = Path()
+        if settings.companion or not attached:
+            # The keeper removes it when it ends.
+            sockets = Path(tempfile.mkdtemp(prefix="onvp-"))
+            sockets.chmod(0o755)
     except OSError as error:
         raise StationError(f"cannot use {error.filename}: {error.strerror}; give a folder with --state") from error
-    attached = _is_socket(settings.scamper)
     services = []
     scamper = Path(settings.scamper)
     if not attached:
@@ -158,6 +163,9 @@ class Station:
             trouble=trouble,
         )
         self._housekeeping = asyncio.create_task(self._keep_house(), name="housekeeping")
+        # What is alive now stays alive: the collector need not look at it in the middle of a measurement.
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
         return self.site
 
     async def down(self) -> None:

@@ -48,6 +48,8 @@ HELD_LIMIT = 4096
 TOLD_LIMIT = 1000
 """Refusals, clamps and language problems of a run that are reported one by one; later ones are counted."""
 ARTIFACTS_LIMIT = 256
+ACTIONS_KEPT = 256
+"""Calls of a run whose parsing is remembered."""
 LAST_WORDS = frozenset({Code.LANGUAGE, Code.SCRIPT_ERROR, Code.POLICY, Code.BUDGET, Code.RATE, Code.LIMIT})
 """The codes with which a worker can end; anything else that it says there is a failure of the script."""
 
@@ -160,6 +162,7 @@ class Session:
     _running: bool = False
     _problems: tuple[calls.Problem, ...] = ()
     _artifacts: set[str] = field(default_factory=set)
+    _actions: dict[tuple[Any, ...], Action] = field(default_factory=dict)
 
     # ---- what comes in ----
 
@@ -288,7 +291,7 @@ class Session:
         if message.instance != 0:
             return self._invalid(task, Code.BAD_VALUE, f"there is no instance {message.instance} here")
         try:
-            action = parse(message.primitive, message.params | message.octets)
+            action = self._action(message)
         except BadParameter as error:
             code = Code.BAD_TYPE if error.wrong_type else Code.BAD_VALUE
             return self._invalid(task, code, str(error))
@@ -296,6 +299,25 @@ class Session:
         if isinstance(verdict, Refusal):
             return self._refuse(task, action, verdict)
         return self._grant(message, action, verdict, now)
+
+    def _action(self, message: calls.Submit) -> Action:
+        """The action that a call asks for. The same call again is the same action: loops repeat their calls.
+
+        Raises:
+            BadParameter: there is no such action.
+        """
+        given = message.params | message.octets
+        # Types are part of the key: True and 1 are equal, and only one of them is a count.
+        key = (message.primitive, *((name, type(value), value) for name, value in given.items()))
+        try:
+            known = self._actions.get(key)
+        except TypeError:  # lists and maps are not remembered
+            return parse(message.primitive, given)
+        if known is None:
+            known = parse(message.primitive, given)
+            if len(self._actions) < ACTIONS_KEPT:
+                self._actions[key] = known
+        return known
 
     def _grant(self, message: calls.Submit, action: Action, verdict: Verdict, now: float) -> list[Effect]:
         self.counters.granted += 1
