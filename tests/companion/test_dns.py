@@ -12,13 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onvp.native import _warts
-from onvp.sandbox.companion import warts
 from onvp.sandbox.companion.commands import host
 from onvp.sandbox.companion.dns import Answer, Dns, default_resolver, make_query
 from onvp.sandbox.companion.errors import CommandRefused, Malformed
 from onvp.sandbox.companion.results import HostStop, Query
 from tests.companion import hostile_dns
+from tests.companion.alone import carry_out, read_back
 from tests.companion.hostile_dns import dns_server
 
 
@@ -27,16 +26,7 @@ def ask(command: str, port: int, halt_after_s: float | None = None) -> Dns:
 
     async def run() -> Dns:
         job = Dns(host(command), port)
-        job.prepare()
-        task = asyncio.create_task(job.run())
-        if halt_after_s is not None:
-            await asyncio.sleep(halt_after_s)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            job.halt()
-        else:
-            await task
+        await carry_out(job, halt_after_s)
         job.close()
         return job
 
@@ -45,8 +35,7 @@ def ask(command: str, port: int, halt_after_s: float | None = None) -> Dns:
 
 def decoded(job: Dns) -> object:
     """The job's record, as scripts see it."""
-    prefix = warts.list_record(0, b"test", None, b"vp") + warts.cycle_start(1, 1, b"host")
-    return _warts.Decoder().feed(prefix + job.encode())[2]
+    return read_back(job.encode())
 
 
 ANSWERS = {

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from onvp.native import _warts
-from onvp.sandbox.companion import warts
 from onvp.sandbox.companion.commands import http
 from onvp.sandbox.companion.errors import CommandRefused
 from onvp.sandbox.companion.http import RECORD_BYTES, HttpGet
 from onvp.sandbox.companion.results import BufKind, Http
 from onvp.sandbox.companion.room import Room
 from tests.companion import tcp_server as ts
+from tests.companion.alone import carry_out, read_back
 from tests.companion.dialogue import Data, Dialogue, companion, resident_kib
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
@@ -31,9 +31,8 @@ class Fetched:
     def __init__(self, job: HttpGet, room: Room) -> None:
         self.result: Http = job.result
         self.bufs = list(job.result.bufs)
-        prefix = warts.list_record(0, b"test", None, b"vp") + warts.cycle_start(1, 1, b"host")
         self.record = job.encode()
-        self.seen: Any = _warts.Decoder().feed(prefix + self.record)[2]
+        self.seen: Any = read_back(self.record)
         job.close()
         assert room.try_take(room._limit), "all room was given back"
 
@@ -51,16 +50,7 @@ def fetch(command: str, room: Room | None = None, halt_after_s: float | None = N
 
     async def run() -> HttpGet:
         job = HttpGet(http(command), room)
-        job.prepare()
-        task = asyncio.create_task(job.run())
-        if halt_after_s is not None:
-            await asyncio.sleep(halt_after_s)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            job.halt()
-        else:
-            await task
+        await carry_out(job, halt_after_s)
         return job
 
     return Fetched(asyncio.run(run()), room)

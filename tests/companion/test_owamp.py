@@ -6,12 +6,11 @@ import time
 
 import pytest
 
-from onvp.native import _warts
-from onvp.sandbox.companion import warts
 from onvp.sandbox.companion.commands import owamp
 from onvp.sandbox.companion.errors import CommandRefused
 from onvp.sandbox.companion.owamp import OneWay
 from onvp.sandbox.companion.results import Owamp
+from tests.companion.alone import carry_out, read_back
 from tests.companion.owamp_server import owamp_server
 from tests.companion.tcp_server import Handler, closing, tcp_server
 
@@ -21,11 +20,9 @@ def measure(command: str, handler: Handler, address: str = "127.0.0.1") -> Owamp
 
     async def run(port: int) -> OneWay:
         job = OneWay(owamp(f"{command} {address}"), port)
-        job.prepare()
-        await job.run()
+        await carry_out(job)
         job.close()
-        prefix = warts.list_record(0, b"test", None, b"vp") + warts.cycle_start(1, 1, b"host")
-        seen = _warts.Decoder().feed(prefix + job.encode())[2]
+        seen = read_back(job.encode())
         assert (seen.result_str, seen.errmsg) == (job.result.result.name.lower(), job.result.errmsg or None)
         assert [t.rx_count for t in seen.txs()] == [len(t.rxs) for t in job.result.txs]
         return job
@@ -117,8 +114,7 @@ def test_nobody_there() -> None:
 
     async def run() -> OneWay:
         job = OneWay(owamp("-d tx 127.0.0.1"), port)
-        job.prepare()
-        await job.run()
+        await carry_out(job)
         job.close()
         return job
 

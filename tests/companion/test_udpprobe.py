@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 
-from onvp.native import _warts
-from onvp.sandbox.companion import warts
 from onvp.sandbox.companion.commands import udpprobe
 from onvp.sandbox.companion.errors import CommandRefused
 from onvp.sandbox.companion.results import UdpprobeStop
 from onvp.sandbox.companion.room import Room
 from onvp.sandbox.companion.udpprobe import REPLIES, Udp
+from tests.companion.alone import carry_out, read_back
 
 
 @contextmanager
@@ -50,16 +49,7 @@ def probe(command: str, room: Room | None = None, halt_after_s: float | None = N
 
     async def run() -> Udp:
         job = Udp(udpprobe(command), room or Room())
-        job.prepare()
-        task = asyncio.create_task(job.run())
-        if halt_after_s is not None:
-            await asyncio.sleep(halt_after_s)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            job.halt()
-        else:
-            await task
+        await carry_out(job, halt_after_s)
         job.close()
         return job
 
@@ -68,8 +58,7 @@ def probe(command: str, room: Room | None = None, halt_after_s: float | None = N
 
 def decoded(job: Udp) -> Any:
     """The record as scripts see it."""
-    prefix = warts.list_record(0, b"test", None, b"vp") + warts.cycle_start(1, 1, b"host")
-    return _warts.Decoder().feed(prefix + job.encode())[2]
+    return read_back(job.encode())
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])

@@ -75,6 +75,11 @@ class Server:
         store.close()
         return user, Identity("vp1", self.url, vp, None)
 
+    def user(self, token: str) -> httpx.AsyncClient:
+        """The researcher's client."""
+        headers = {"Authorization": f"Bearer {token}"}
+        return httpx.AsyncClient(base_url=self.url, headers=headers, trust_env=False)
+
     def stored(self) -> int:
         """The number of the last event of vp1 on disk."""
         store = Store(self.data / settings.DATABASE, read_only=True)
@@ -94,11 +99,7 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
         async with server.up():
             token, identity = server.tokens()
             vp = Vp(identity, tmp_path / "spool")
-            headers = {"Authorization": f"Bearer {token}"}
-            async with (
-                vp.up(),
-                httpx.AsyncClient(base_url=server.url, headers=headers, trust_env=False) as user,
-            ):
+            async with vp.up(), server.user(token) as user:
                 await vp.wait_linked()
                 run = (await user.post("/v1/runs", json=request())).json()["run"]
                 await vp.wait(lambda: bool(vp.offers))
@@ -150,8 +151,7 @@ def test_runs_survive_without_their_vp(tmp_path: Path) -> None:
         async with server.up():
             token, identity = server.tokens()
             vp = Vp(identity, tmp_path / "spool")
-            headers = {"Authorization": f"Bearer {token}"}
-            async with httpx.AsyncClient(base_url=server.url, headers=headers, trust_env=False) as user:
+            async with server.user(token) as user:
                 async with vp.up():
                     await vp.wait_linked()
                     run = (await user.post("/v1/runs", json=request())).json()["run"]
@@ -172,11 +172,7 @@ def test_stops_when_told(tmp_path: Path) -> None:
         async with server.up():
             token, identity = server.tokens()
             vp = Vp(identity, tmp_path / "spool")
-            headers = {"Authorization": f"Bearer {token}"}
-            async with (
-                vp.up(),
-                httpx.AsyncClient(base_url=server.url, headers=headers, trust_env=False) as user,
-            ):
+            async with vp.up(), server.user(token) as user:
                 await vp.wait_linked()
                 run = (await user.post("/v1/runs", json=request())).json()["run"]
                 async with user.stream("GET", f"/v1/runs/{run}/events?follow=1") as stream:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from onvp.native import _warts
 from onvp.native.errors import WartsError
+from tests.golden.compare import records
 from tests.golden.describe import describe
 
 CORPUS = Path(__file__).parents[1] / "golden" / "corpus"
@@ -86,16 +87,6 @@ def mutated(data: bytes, rng: random.Random) -> bytes:
         if not out:
             break
     return bytes(out)
-
-
-def records(data: bytes) -> list[bytes]:
-    """A stream cut into its records."""
-    out = []
-    while data:
-        length = 8 + int.from_bytes(data[4:8], "big")
-        out.append(data[:length])
-        data = data[length:]
-    return out
 
 
 @pytest.mark.parametrize("seed", range(4))

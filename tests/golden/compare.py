@@ -53,6 +53,16 @@ def recordings(folder: Path) -> Iterator[Path]:
             yield path
 
 
+def records(data: bytes) -> list[bytes]:
+    """A stream cut into its records."""
+    out = []
+    while data:
+        length = 8 + int.from_bytes(data[4:8], "big")
+        out.append(data[:length])
+        data = data[length:]
+    return out
+
+
 def stem_of(path: Path) -> Path:
     """The path without `.warts` and what follows it."""
     return path.with_name(path.name.split(".warts")[0])

@@ -9,7 +9,7 @@ import pytest
 from onvp.native import _warts
 from onvp.native.errors import WartsError
 from tests.golden.bad import check
-from tests.golden.compare import compare, read, recordings, stem_of
+from tests.golden.compare import compare, read, recordings, records, stem_of
 
 CORPUS = Path(__file__).parents[1] / "golden" / "corpus"
 GOOD = [path for path in recordings(CORPUS) if path.parent.name != "bad"]
@@ -21,16 +21,6 @@ UNREADABLE = {"mixed", "neighbourdisc-arp", "neighbourdisc-nd", "dealias-prefixs
 def name_of(path: Path) -> str:
     """A recording in a test's name."""
     return f"{path.parent.name}/{path.name}"
-
-
-def record_list(data: bytes) -> list[bytes]:
-    """A stream cut into its records."""
-    out = []
-    while data:
-        length = 8 + int.from_bytes(data[4:8], "big")
-        out.append(data[:length])
-        data = data[length:]
-    return out
 
 
 @pytest.mark.parametrize("path", GOOD, ids=name_of)
@@ -66,7 +56,7 @@ def test_malformed() -> None:
 def test_encode_is_identical(path: Path) -> None:
     """Encoding what was decoded gives the recording's own bytes."""
     decoder, encoder = _warts.Decoder(), _warts.Encoder()
-    for record in record_list(path.read_bytes()):
+    for record in records(path.read_bytes()):
         try:
             item = decoder.feed_record(record)
         except WartsError:
