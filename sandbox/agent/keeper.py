@@ -159,6 +159,7 @@ class _Kept:
         self.failures = 0
         self.wanted = False
         self.was_up = False
+        self.made = False  # its folder is ours
 
 
 class Keeper:
@@ -254,6 +255,7 @@ class Keeper:
             if service.needs_root and os.geteuid() != 0:
                 raise OSError("it needs root for raw sockets, and the agent was not started as root")
             prepare_folder(service)
+            kept.made = True
             if listens(service.path):
                 raise OSError(f"something listens at {service.path} already: is another agent running?")
             service.path.unlink(missing_ok=True)
@@ -391,12 +393,12 @@ class Keeper:
                 process.wait()
         for kept in self._kept.values():
             # Only what we made goes, and only when it is empty: what somebody else uses stays.
-            if kept.since and not listens(kept.service.path):
-                folder = Path(kept.service.folder)
-                with contextlib.suppress(OSError):
+            folder = Path(kept.service.folder)
+            with contextlib.suppress(OSError):
+                if kept.made and not listens(kept.service.path):
                     kept.service.path.unlink(missing_ok=True)
                     folder.rmdir()
-                    folder.parent.rmdir()
+                folder.parent.rmdir()
 
 
 def prepare_folder(service: Service) -> None:
