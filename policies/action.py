@@ -819,9 +819,13 @@ def _explain(kind: type[Action], given: Mapping[str, Any], problem: str) -> BadP
         return BadParameter(found[1] if found else kind.primitive, None, sentence, wrong_type=bool(found))
     value = given.get(name)
     wrong_type = sentence.startswith("Expected") and ", got" in sentence
-    span = _bounds(fields[name].type)
+    # Within a list or map it is one item that is wrong, not the whole.
+    span = "" if "[" in path else _bounds(fields[name].type)
     detail = f"it must be {span}" if span and not wrong_type else sentence[0].lower() + sentence[1:]
-    return BadParameter(name, value, f"{kind.primitive}: {name}={reprlib.repr(value)}: {detail}", wrong_type=wrong_type)
+    # Times travel as microseconds; whoever reads this gave seconds.
+    in_seconds = re.search(r"\d s\b", span) is not None
+    shown = f"{value / S:g} s" if in_seconds and isinstance(value, int) else reprlib.repr(value)
+    return BadParameter(name, value, f"{kind.primitive}: {name}={shown}: {detail}", wrong_type=wrong_type)
 
 
 def _bounds(annotation: Any) -> str:

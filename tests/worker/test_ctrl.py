@@ -426,3 +426,9 @@ def test_old_names_and_implied_methods(site: Make) -> None:
     assert trace["method"] == "icmp-paris"
     assert ally["method"] == "icmp-echo"
     assert (dns["qclass"], dns["qtype"], dns["server"]) == ("CH", "TXT", "192.0.2.53")
+
+
+def test_a_wrong_call_is_told_in_the_scripts_words(site: Make) -> None:
+    """An unknown parameter is a TypeError that names the method as the script does."""
+    with pytest.raises(TypeError, match=r"^ScamperCtrl\.do_trace\(\) got an unexpected keyword argument 'bogus'$"):
+        site().scamper.ScamperCtrl().do_trace("192.0.2.1", bogus=1)

@@ -150,6 +150,16 @@ def test_polls_arguments_are_checked_when_nothing_is_queued(site: Make) -> None:
         ctrl.poll(timeout=1, until=naive_now())
 
 
+def test_poll_does_not_wait_for_what_cannot_come(site: Make) -> None:
+    """Without a deadline, and with nothing under way, upstream's waits for ever; here it returns None."""
+    ctrl = site().scamper.ScamperCtrl()
+    assert ctrl.poll() is None
+    ctrl.do_ping("192.0.2.1")
+    assert ctrl.poll() is not None
+    assert ctrl.poll() is None
+    assert not ctrl.is_done()
+
+
 # ---- meta ----
 
 

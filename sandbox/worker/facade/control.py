@@ -9,8 +9,8 @@ run, only while the script waits, that is in ``responses``, in ``poll`` and in s
 Constructor arguments and ``add_*`` that name sockets or directories resolve to the VPs of the run: next
 to a prober there is one. A control object that was given nothing takes all of them when first used.
 
-Deliberate differences from upstream: a synchronous call raises when its prober or VP is lost instead of
-waiting for ever, and a refused call raises at the call.
+Deliberate differences from upstream: where it would wait for ever, a synchronous call raises and `poll` returns
+None; and a refused call raises at the call.
 """
 
 import contextlib
@@ -177,7 +177,7 @@ class ScamperCtrl(Primitives):
             self._hub.client.pump(deadline)
 
     def poll(self, timeout: float | datetime.timedelta | None = None, until: datetime.datetime | None = None) -> Any:
-        """The next object; None at the deadline or when everything is done.
+        """The next object; None at the deadline, when everything is done, and when nothing can come any more.
 
         Raises:
             ScamperInstError: an earlier call was refused or failed; or whatever a callback raised.
@@ -199,6 +199,9 @@ class ScamperCtrl(Primitives):
             if self._queue or self._exceptions:
                 continue
             if self.is_done() or (deadline is not None and time.monotonic() >= deadline):
+                return None
+            if deadline is None and not any(inst._busy for inst in self._insts):
+                # Nothing is under way and no callback is due: upstream's would wait for ever.
                 return None
             self._hub.client.pump(deadline)
 

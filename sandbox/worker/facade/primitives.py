@@ -214,6 +214,12 @@ class Primitives:
         return self._measure("owamp", params, inst, sync)
 
 
+for _name, _method in vars(Primitives).items():
+    if _name.startswith("do_"):
+        # A wrong call is told in words that the script knows.
+        _method.__qualname__ = f"ScamperCtrl.{_name}"
+
+
 def _lower(params: dict[str, Any], name: str) -> None:
     if name in params:
         params[name] = params[name].lower()
