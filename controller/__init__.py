@@ -1,6 +1,6 @@
 """The central host: takes uploads, keeps the database, hands runs out, takes results in. And the CLI.
 
-The server, one process: ``app`` wiring and routes · ``api`` the researcher's HTTP API · ``vps`` the
+The server, one process: ``serve`` runs it · ``app`` wiring and routes · ``api`` the researcher's HTTP API · ``vps`` the
 WebSocket on which vantage points call · ``fleet`` who is connected and which run is where (sans-I/O) ·
 ``selector`` which vantage points a run is for · ``database`` one writer thread, several readers ·
 ``store`` and ``schema/0001.sql`` the only SQL · ``auth`` tokens · ``certificate`` the controller's own

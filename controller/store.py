@@ -291,10 +291,6 @@ class Store:
         """Remember what a vantage point said about itself."""
         self._db.execute("UPDATE vps SET hello = ?, seen = ? WHERE name = ?", (hello, now, name))
 
-    def see_vp(self, name: str, now: float) -> None:
-        """Remember when a vantage point was last heard."""
-        self._db.execute("UPDATE vps SET seen = ? WHERE name = ?", (now, name))
-
     # ---- runs ----
 
     def add_run(self, run: NewRun, vps: list[str], announcement: bytes) -> None:

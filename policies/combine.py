@@ -150,11 +150,6 @@ def combine(layers: Iterable[Layer]) -> Policy:
     )
 
 
-def closed_policy() -> Policy:
-    """The policy of a VP whose host has given none that can be read: nothing is allowed."""
-    return combine([platform_layer()])
-
-
 def _primitive(name: str, layers: list[Layer], windows: tuple[tuple[Window, ...], ...]) -> Compiled:
     stated = [layer.primitives for layer in layers if layer.primitives is not None]
     rules = [primitives[name] for primitives in stated if name in primitives]

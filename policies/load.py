@@ -56,15 +56,6 @@ def load_file(path: str | Path, *, now: float | None = None) -> Layer:
     return load_bytes(data, str(path), now=now)
 
 
-def check_file(path: str | Path, *, now: float | None = None) -> list[Problem]:
-    """Every problem of a file; empty when it loads. Warnings are in the layer that `load_file` returns."""
-    try:
-        load_file(path, now=now)
-    except PolicyErrors as errors:
-        return errors.problems
-    return []
-
-
 def load_bytes(data: bytes, file: str, *, now: float | None = None, loader: Any = None) -> Layer:
     """The layer that ``data`` holds. ``file`` is its name for problems and rules.
 

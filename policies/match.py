@@ -4,7 +4,6 @@ Prefix sets are two sorted lists of integers and one bisection: 100,000 prefixes
 """
 
 import datetime
-import ipaddress
 from bisect import bisect_right
 from collections.abc import Iterable
 from typing import Generic, TypeVar
@@ -156,9 +155,3 @@ class Period(msgspec.Struct, frozen=True):
         """The next moments at which `contains` may change."""
         edges = [e for e in (self.from_s, self.until_s) if e is not None and e > now_s]
         return edges + (self.hours.edges(now_s) if self.hours else [])
-
-
-def address_of(text: str) -> tuple[int, int]:
-    """Family and integer of an address."""
-    address = ipaddress.ip_address(text)
-    return address.version, int(address)

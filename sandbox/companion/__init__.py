@@ -8,7 +8,7 @@ tables: text -> typed request.
 Measuring: ``measurement`` what every measurement looks like · ``dns`` ``http`` ``udpprobe``
 ``owamp`` ``midar`` one file per measurement · ``net`` clock, datagrams, connections.
 Raw probes: ``schedules`` when which probe leaves · ``rawjob`` what companion and raw worker say to each
-other · ``rawworker`` the one process with raw sockets.
+other · ``rawworker`` the one process with raw sockets · ``rawfilter`` which replies the kernel lets through to it.
 Answers: ``results`` what was measured, as plain values · ``warts`` those values as records · ``errors``.
 
 Imports ``onvp.native``, ``onvp.sandbox.wire`` and libraries, nothing else of ours: see

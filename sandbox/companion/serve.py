@@ -200,7 +200,7 @@ async def serve(sock: socket.socket, companion: Companion, until_eof: bool) -> N
 
 def main(argv: list[str] | None = None) -> int:
     """Run the companion; returns the exit status."""
-    p = argparse.ArgumentParser(prog="onvp-companion", description=__doc__.splitlines()[0])
+    p = argparse.ArgumentParser(prog="python -m onvp.sandbox.companion.serve", description=__doc__.splitlines()[0])
     p.add_argument("--socket", type=Path, required=True, help="where to listen")
     p.add_argument("--name", help="this vantage point's name, for the records")
     p.add_argument("--user", default="nobody", help="whom to become when started as root (default: nobody)")

@@ -139,10 +139,6 @@ class Session:
         if self.state is not State.CLOSED and len(self._input) > LINE_BYTES:
             yield from self._reject("line too long", now_s)
 
-    def waiting_line(self) -> bool:
-        """Whether a complete line has been received and not been answered."""
-        return self.state is not State.CLOSED and b"\n" in self._input
-
     def finished(self, task: int, record: bytes | None, now_s: int) -> Iterator[Instruction]:
         """A task has ended; `record` None means that nothing is to be told."""
         self.tasks.discard(task)

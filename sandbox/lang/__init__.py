@@ -4,5 +4,5 @@
 `check.py` source to code, or all problems at once (`errors.py`) · `transformer.py` what is refused and where
 guards go · `guards.py` the tables of the compiled guards (`onvp.native._guards`) · `environment.py` the
 world of one script · `modules.py` views and the import statement · `standins.py`, `arguments.py`, `logs.py`,
-`zones.py` library parts that a script gets from us instead · `report.py` exceptions as text.
+`safe_copy.py`, `zones.py` library parts that a script gets from us instead · `report.py` exceptions as text.
 """

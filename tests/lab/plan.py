@@ -277,15 +277,10 @@ HOSTS: Final = {host.name: host for host in (CTL, *VPS, *SERVERS, *ACTORS)}
 
 ALIAS_PAIR: Final = (ALIAS_A1, ALIAS_A2)
 """Two addresses that ally, radargun and MIDAR should join."""
-NO_ALIAS_PAIR: Final = (ALIAS_A1, IPID_OWN)
-"""Two addresses with monotonic counters that are not one router."""
 RESOLVER: Final = NS1
-MANAGEMENT_4: Final = {net.ports[1].node: net.v4(net.ports[1].numbers[0]) for net in MANAGEMENT}
-MANAGEMENT_6: Final = {net.ports[1].node: net.v6(net.ports[1].numbers[0]) for net in MANAGEMENT}
 
 HTTPS_TLS12_PORT: Final = 8443
 HTTPS_UNTRUSTED_PORT: Final = 8444
-HTTP_ALT_PORT: Final = 8080
 BIG_FILE_BYTES: Final = 1 << 20
 
 

@@ -36,7 +36,6 @@ SNMP_PROBE = bytes.fromhex(
     "3012 04000400 a00c02024a690201000201003000"
 )
 """An SNMPv3 engine discovery (RFC 3414, section 4)."""
-ECHO_PROBE = b"lab"
 
 
 @dataclass(frozen=True)

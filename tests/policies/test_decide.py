@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onvp.policies.action import ACTIONS, Cost, Ping, parse
-from onvp.policies.combine import closed_policy, combine, optout_layer, platform_layer
+from onvp.policies.combine import combine, optout_layer, platform_layer
 from onvp.policies.decide import Usage, decide
 from onvp.policies.grant import Clamp, Grant, Refusal
 from onvp.policies.load import load_bytes
@@ -71,7 +71,7 @@ def test_only_decide_makes_a_grant() -> None:
         grant.user = "somebody else"  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("policy", [closed_policy(), combine([]), combine([layer(OPEN, "operator")])])
+@pytest.mark.parametrize("policy", [combine([platform_layer()]), combine([]), combine([layer(OPEN, "operator")])])
 def test_no_host_policy(policy: Policy) -> None:
     """Without a host's policy nothing is allowed, whatever other layers say."""
     assert refused(policy, "ping 1.1.1.1").rule == "default"

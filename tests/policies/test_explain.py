@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from onvp.policies.action import ACTIONS
-from onvp.policies.combine import closed_policy, combine
+from onvp.policies.combine import combine, platform_layer
 from onvp.policies.explain import explain_policy, statement
 from onvp.policies.load import load_bytes, load_file
 from onvp.policies.parameters import CHOICES, PARAMETERS, field_of
@@ -46,7 +46,7 @@ def test_worst_case() -> None:
 
 def test_closed() -> None:
     """A VP without a policy says that nothing is allowed."""
-    assert "Nothing is allowed" in statement(closed_policy())
+    assert "Nothing is allowed" in statement(combine([platform_layer()]))
 
 
 def test_vocabulary_and_language_agree() -> None:

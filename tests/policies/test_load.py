@@ -11,7 +11,7 @@ from onvp.policies.combine import combine
 from onvp.policies.decide import decide
 from onvp.policies.errors import PolicyErrors
 from onvp.policies.grant import Grant
-from onvp.policies.load import check_file, load_bytes, load_file
+from onvp.policies.load import load_bytes, load_file
 from onvp.policies.model import Layer
 from onvp.policies.selftest import parse_call
 
@@ -287,11 +287,11 @@ def test_expired(tmp_path: Path) -> None:
 
 def test_missing_file(tmp_path: Path) -> None:
     """A file that is not there is a problem that says so, never a policy."""
-    (problem,) = check_file(tmp_path / "none.yaml")
-
-    assert "cannot be read: No such file or directory" in str(problem)
-    with pytest.raises(PolicyErrors):
+    with pytest.raises(PolicyErrors) as caught:
         load_file(tmp_path / "none.yaml")
+
+    (problem,) = caught.value.problems
+    assert "cannot be read: No such file or directory" in str(problem)
 
 
 WARNINGS = [
