@@ -40,7 +40,11 @@ class Stage:
         self._daemon = Daemon(str(lonely_scamper(self._folder)), self._folder / "scamper.sock")
         self._daemon.start()
         self._up = up(self._folder, self._daemon.path, **({"entry": entry} if entry else {}))
-        self.vantage = self.play(self._up.__aenter__())
+        try:
+            self.vantage = self.play(self._up.__aenter__())
+        except BaseException:
+            self._clear()
+            raise
         self._count = 0
 
     def play(self, part: Coroutine[Any, Any, T]) -> T:
@@ -67,7 +71,12 @@ class Stage:
 
     def close(self) -> None:
         """Take it down."""
-        self.play(self._up.__aexit__(None, None, None))
+        try:
+            self.play(self._up.__aexit__(None, None, None))
+        finally:
+            self._clear()
+
+    def _clear(self) -> None:
         self._daemon.kill()
         self._runner.close()
         shutil.rmtree(self._folder)
