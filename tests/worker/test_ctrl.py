@@ -432,3 +432,24 @@ def test_a_wrong_call_is_told_in_the_scripts_words(site: Make) -> None:
     """An unknown parameter is a TypeError that names the method as the script does."""
     with pytest.raises(TypeError, match=r"^ScamperCtrl\.do_trace\(\) got an unexpected keyword argument 'bogus'$"):
         site().scamper.ScamperCtrl().do_trace("192.0.2.1", bogus=1)
+
+
+def test_parameters_that_are_too_large_to_be_sent_are_a_value_error(site: Make) -> None:
+    """A URL of two megabytes is refused here, and what comes next works."""
+    s = site()
+    ctrl = s.scamper.ScamperCtrl()
+    with pytest.raises(ValueError, match="too large to be sent"):
+        ctrl.do_http("192.0.2.1", "http://192.0.2.1/" + "a" * (2 << 20))
+    assert ctrl.taskc == 0
+    assert ctrl.do_ping("192.0.2.1", sync=True) is not None
+
+
+def test_another_control_objects_instance_takes_the_task_and_gets_the_result(site: Make) -> None:
+    """An instance of another control object is not refused: the result arrives where the instance is."""
+    s = site()
+    mine, other = s.scamper.ScamperCtrl(unix="/x"), s.scamper.ScamperCtrl(unix="/y")
+    (inst,) = other.instances()
+    mine.do_ping("192.0.2.1", inst=inst)
+    assert list(mine.responses()) == []
+    assert [o.inst for o in other.responses()] == [inst]
+    assert mine.do_ping("192.0.2.1", inst=inst, sync=True).inst is inst

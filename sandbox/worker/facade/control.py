@@ -240,7 +240,7 @@ class ScamperCtrl(Primitives):
             # Upstream's order: what went wrong before is raised first; the new task's result comes later.
             self._submit_task(primitive, params, inst)
             raise self._exceptions.popleft()
-        pending = self._hub.submit(self, inst, inst._vp._index, primitive, params, sync=True)
+        pending = self._hub.submit(inst._ctrl, inst, inst._vp._index, primitive, params, sync=True)
         inst._busy += 1
         try:
             while pending.result is None and pending.error is None:
@@ -264,7 +264,7 @@ class ScamperCtrl(Primitives):
         inst._taskc += 1
         inst._busy += 1
         try:
-            return self._hub.submit(self, inst, inst._vp._index, primitive, params, sync=False)
+            return self._hub.submit(inst._ctrl, inst, inst._vp._index, primitive, params, sync=False)
         except BaseException:
             inst._taskc -= 1
             inst._busy -= 1

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from onvp.native import _warts
 from onvp.native.errors import WartsError
 from onvp.sandbox.wire import calls
+from onvp.sandbox.wire.errors import WireError
 from onvp.sandbox.worker.client import Client
 from onvp.sandbox.worker.facade import errors
 
@@ -100,12 +101,16 @@ class Hub:
 
         Raises:
             Refused: a rule said no.
-            ValueError, TypeError: a parameter is out of its range or of a wrong type.
+            ValueError, TypeError: a parameter is out of its range, of a wrong type, or too large to be sent.
             ScamperInstError: no prober can do it.
         """
         task = self.client.next_task()
         pending = self._pending[task] = Pending(owner, inst, index, task, sync=sync)
-        self.client.send(calls.Submit.ask(task, primitive, params, instance=index, sync=sync))
+        try:
+            self.client.send(calls.Submit.ask(task, primitive, params, instance=index, sync=sync))
+        except WireError as error:
+            del self._pending[task]
+            raise ValueError(f"the parameters of this {primitive} are too large to be sent: {error}") from None
         while not sync and not pending.accepted and pending.error is None:
             self.client.pump(None)
         if pending.error is not None and not pending.accepted:

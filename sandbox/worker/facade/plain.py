@@ -7,19 +7,22 @@ judged later is what was passed, and cannot change afterwards. Range checks are 
 import datetime
 import ipaddress
 import math
+import reprlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from onvp.native import _warts
 
 MICROSECONDS = 1_000_000
+NUMBER_LIMIT = 2**63 - 1
+"""What an integer on the wire can be."""
 
 
 def integer(name: str, value: Any) -> int:
     """A plain int. A bool is not one: ``attempts=True`` is a mistake, not a count."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an int, not {_kind(value)}")
-    return int.__int__(value)
+    return _sendable(name, int.__int__(value))
 
 
 def text(name: str, value: Any) -> str:
@@ -78,14 +81,16 @@ def duration(name: str, value: Any) -> int:
         days, seconds, micros = (
             getattr(datetime.timedelta, x).__get__(value) for x in ("days", "seconds", "microseconds")
         )
-        return int((days * 86400 + seconds) * MICROSECONDS + micros)
+        return _sendable(name, int((days * 86400 + seconds) * MICROSECONDS + micros), " µs")
     if isinstance(value, float):
         seconds = float.__float__(value)
         if not math.isfinite(seconds):
             raise ValueError(f"{name}={seconds} is not a time span")
-        return round(seconds * MICROSECONDS)
+        # The product of a huge float is infinite: then whole seconds will do, they are refused anyway.
+        micros = seconds * MICROSECONDS
+        return _sendable(name, round(micros) if math.isfinite(micros) else int(seconds), " µs")
     if isinstance(value, int) and not isinstance(value, bool):
-        return int.__int__(value) * MICROSECONDS
+        return _sendable(name, int.__int__(value) * MICROSECONDS, " µs")
     raise TypeError(f"{name} must be a timedelta or seconds, not {_kind(value)}")
 
 
@@ -172,6 +177,13 @@ def intervals(name: str, value: Any) -> list[int]:
         return [duration(name, float(word)) for word in words]
     except ValueError:
         raise ValueError(f"{name}={value!r} must be seconds separated by commas, such as '0.1,0.2'") from None
+
+
+def _sendable(name: str, number: int, unit: str = "") -> int:
+    """A number as it is, if the wire has room for it: no parameter takes one that is larger by far."""
+    if not -NUMBER_LIMIT <= number <= NUMBER_LIMIT:
+        raise ValueError(f"{name}={reprlib.repr(number)}{unit}: no parameter takes numbers beyond {NUMBER_LIMIT}{unit}")
+    return number
 
 
 def _kind(value: Any) -> str:
