@@ -42,6 +42,15 @@ async def greet(socket: ClientConnection) -> link.Welcome:
     return welcome
 
 
+@contextlib.asynccontextmanager
+async def greeted(world: World) -> AsyncIterator[ClientConnection]:
+    """A raw link of vp1, past the greeting."""
+    identity = await world.identity("vp1")
+    async with dialled(world, identity.token) as socket:
+        await greet(socket)
+        yield socket
+
+
 def event(seq: int, run: str = "r", body: link.Body | None = None, when: float = 0.0) -> bytes:
     """An event as it is sent."""
     return link.encode(link.Event(seq, run, when, body or link.Output("x")))
@@ -117,9 +126,7 @@ def test_too_large_a_message(tmp_path: Path) -> None:
 
     async def go() -> None:
         async with controller(tmp_path) as world, world.user() as user:
-            identity = await world.identity("vp1")
-            async with dialled(world, identity.token) as socket:
-                await greet(socket)
+            async with greeted(world) as socket:
                 with pytest.raises(ConnectionClosed):
                     await socket.send(b"x" * (link.LIMIT_BYTES + 1))
                     while True:
@@ -136,9 +143,7 @@ def test_events_of_foreign_runs_are_dropped(tmp_path: Path) -> None:
         async with controller(tmp_path) as world, world.vp("vp2") as other, world.user() as user:
             run = (await user.post("/v1/runs", json=request())).json()["run"]
             await other.wait(lambda: bool(other.offers))
-            identity = await world.identity("vp1")
-            async with dialled(world, identity.token) as socket:
-                await greet(socket)
+            async with greeted(world) as socket:
                 await socket.send(event(1, run, link.End(outcome="finished")))
                 assert link.decode_from_controller(await socket.recv()) == link.Ack(1)  # type: ignore[arg-type]
             view = (await user.get(f"/v1/runs/{run}")).json()
@@ -208,9 +213,7 @@ def test_a_removed_vp_is_cut_off(tmp_path: Path) -> None:
 
     async def go() -> None:
         async with controller(tmp_path) as world:
-            identity = await world.identity("vp1")
-            async with dialled(world, identity.token) as socket:
-                await greet(socket)
+            async with greeted(world) as socket:
                 store = Store(world.data / settings.DATABASE)
                 store.begin()
                 store.remove_vp("vp1")
