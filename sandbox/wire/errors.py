@@ -1,7 +1,7 @@
 """The table of outcomes and error codes that cross a process border.
 
-A run ends in exactly one `Outcome`. Everything that is refused or fails on the way carries a code
-from `CODES`, so that a person reads the sentence and a program reads the code.
+A run ends in exactly one `Outcome`. Everything that is refused or fails on the way carries a
+`Code`, so that a person reads the sentence and a program reads the code.
 """
 
 import enum
@@ -44,7 +44,6 @@ class Code(enum.StrEnum):
     SCRIPT_ERROR = "script-error"  # an exception left the script
     BAD_TYPE = "bad-type"  # a parameter of the wrong type
     BAD_VALUE = "bad-value"  # a parameter out of its documented range
-    UNKNOWN_CALL = "unknown-call"  # no such primitive
     PROTOCOL = "protocol"  # the worker broke the message format
 
     # A policy's word.
