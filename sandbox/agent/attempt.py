@@ -84,7 +84,7 @@ class Terminal:
         _say(f"{end.outcome}{': ' + end.reason if end.reason else ''}")
         if self._out is None:
             return
-        facts = dict(end.facts)
+        facts: dict[str, Any] = dict(end.facts)
         kept = records.RunFile(
             run=run,
             vp=facts.pop("vp", {}),

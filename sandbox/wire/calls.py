@@ -177,8 +177,8 @@ class Clamp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A parameter that a rule narrowed: never silent."""
 
     parameter: str
-    asked: Any
-    given: Any
+    asked: Value
+    given: Value
     rule: str
     where: str
 

@@ -12,11 +12,12 @@ so what the controller knows is exactly what it acknowledged.
 Binary WebSocket messages, one msgpack message each.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
-from onvp.sandbox.wire.calls import Clamp, Instance, Problem
+from onvp.sandbox.wire.calls import Clamp, Instance, Problem, Scalar
 from onvp.sandbox.wire.errors import WireError
 
 PROTOCOL = 1
@@ -28,6 +29,11 @@ LIMIT_BYTES = 16 << 20
 
 class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
     pass
+
+
+Items = Annotated[list[Scalar], Meta(max_length=1024)]
+Fact = Scalar | Items | Annotated[dict[str, Scalar | Items], Meta(max_length=64)]
+"""What a run's record can hold about the run. Keys are text alone, as in `onvp.sandbox.wire.calls`."""
 
 
 # ---- event bodies (what happened in a run) ----
@@ -117,7 +123,7 @@ class End(_Message, frozen=True, tag="end"):
     error: str = ""
     problems: list[Problem] = []
     counters: dict[str, float] = {}
-    facts: dict[str, Any] = {}
+    facts: Annotated[dict[str, Fact], Meta(max_length=64)] = {}
 
 
 Body = State | Output | Result | Measurement | Artifact | Refusal | Clamped | Note | End

@@ -111,3 +111,14 @@ def test_any_bytes_are_a_message_or_a_wire_error(body: bytes) -> None:
             decode(body)
         except WireError:
             continue
+
+
+def test_keys_that_hash_alike_cannot_be_sent_up_the_link() -> None:
+    """A VP cannot keep the controller busy with a map whose keys all hash alike: keys are text alone."""
+    crafted = {n * (2**61 - 1): 0 for n in range(7)}
+    event = {"type": "event", "seq": 1, "run": "r", "time": 0.0, "body": {"type": "end", "outcome": "finished"}}
+
+    for facts in (crafted, {"a": crafted}):
+        event["body"] = {"type": "end", "outcome": "finished", "facts": facts}
+        with pytest.raises(WireError):
+            link.decode_from_agent(msgspec.msgpack.encode(event))
