@@ -36,7 +36,7 @@ def test_an_outfile_must_be_a_file_open_for_writing(site: Make) -> None:
         s.scamper.ScamperCtrl(outfile=s.scamper.ScamperFile("in.warts"))
 
 
-@pytest.mark.parametrize("how", [{"unix": "/tmp/s"}, {"remote": "/r/vp1-1234"}, {"remote_dir": "/r"}, {}])
+@pytest.mark.parametrize("how", [{"unix": "/run/s"}, {"remote": "/r/vp1-1234"}, {"remote_dir": "/r"}, {}])
 def test_whatever_names_a_socket_gives_the_vp_of_the_run(site: Make, how: dict[str, str]) -> None:
     """Constructor arguments that name sockets or directories resolve to the run's VP; none does, too."""
     ctrl = site().scamper.ScamperCtrl(**how)
