@@ -20,7 +20,8 @@ import time
 import typing
 import unicodedata
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -139,23 +140,52 @@ def build(
     scope["print"] = _guards.make_print(stdout)
     scope["open"] = opener
     stdin = io.StringIO("")
-    held = {
-        "sys": _sys(arguments_list, stdin, stdout, stderr),
-        "contextlib": {**_guards.view_names(_shared_views["contextlib"]), "redirect_stdout": _redirection(scope)},
-        "argparse": arguments.bind(arguments_list, stdin, stdout, stderr, standins.exit_script),
-        "logging": logs.bind(stderr, opener, formatted),
-        "pprint": _pprint(stdout),
-        "random": _random(),
-        "traceback": _traceback(stderr, formatted),
-        "warnings": _warnings(stderr),
-        **facades,
-    }
-    views = dict(_shared_views)
-    views.update({name: _module_view(name, content) for name, content in held.items()})
+    # Made when they are imported: most scripts need few of them, and each costs time and private memory.
+    own: dict[str, Callable[[], Any]] = {
+        "sys": lambda: _sys(arguments_list, stdin, stdout, stderr),
+        "contextlib": lambda: {
+            **_guards.view_names(_shared_views["contextlib"]), "redirect_stdout": _redirection(scope)
+        },
+        "argparse": lambda: arguments.bind(arguments_list, stdin, stdout, stderr, standins.exit_script),
+        "logging": lambda: logs.bind(stderr, opener, formatted),
+        "pprint": lambda: _pprint(stdout),
+        "random": _random,
+        "traceback": lambda: _traceback(stderr, formatted),
+        "warnings": lambda: _warnings(stderr),
+    }  # fmt: skip
+    views = _Views(_shared_views, {**own, **{name: partial(_given, content) for name, content in facades.items()}})
     for content in facades.values():
         _admit(content)
     scope["__import__"] = _importer(views, modules)
     return {"__builtins__": scope, "__name__": "__main__"}
+
+
+class _Views(Mapping[str, Any]):
+    """The modules of one run by name: the shared ones, and its own, each made when first asked for."""
+
+    def __init__(self, shared: Mapping[str, Any], own: Mapping[str, Callable[[], Any]]) -> None:
+        self._made: dict[str, Any] = {}
+        self._shared = shared
+        self._own = own
+
+    def __getitem__(self, name: str) -> Any:
+        made = self._made.get(name)
+        if made is None:
+            maker = self._own.get(name)
+            if maker is None:
+                return self._shared[name]
+            made = self._made[name] = _module_view(name, maker())
+        return made
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._shared, **self._own})
+
+    def __len__(self) -> int:
+        return len({**self._shared, **self._own})
+
+
+def _given(content: Any) -> Any:
+    return content
 
 
 def _module_view(name: str, content: Mapping[str, Any]) -> Any:
