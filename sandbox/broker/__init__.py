@@ -1,6 +1,7 @@
 """Answers a script's calls, one by one. Trusted core.
 
-``session`` one run as a state machine, without I/O · ``judge`` one call judged: decided, charged, written
-down · ``budget`` the ledger and the token buckets · ``audit`` one line per decision, before it takes
-effect · ``serve`` the socket loop, the only file here with I/O on a connection.
+``session`` one run as a state machine, without I/O · ``serve`` the socket loop, the only file here with I/O
+on a connection · ``judge`` one call judged: decided, charged, written down · ``budget`` the ledger,
+``bucket`` one token bucket · ``audit`` one line per decision, before it takes effect · ``errors`` what can go
+wrong.
 """
