@@ -368,6 +368,9 @@ def _encode(seq: int, run: str, when: float, body: link.Body) -> bytes:
     """The message, or a note in its place: nothing that a run says may stop the spool."""
     try:
         message = link.encode(link.Event(seq, run, when, body))
+        if isinstance(body, link.End | link.Clamped):
+            # The bodies with fields of many shapes: what the controller could not read would block the link.
+            link.decode_from_agent(message)
         if len(message) <= link.LIMIT_BYTES:
             return message
         problem = f"is too large to be delivered: {len(message)} bytes, the limit is {link.LIMIT_BYTES}"

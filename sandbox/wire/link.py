@@ -12,10 +12,9 @@ so what the controller knows is exactly what it acknowledged.
 Binary WebSocket messages, one msgpack message each.
 """
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 
 from onvp.sandbox.wire.calls import Clamp, Instance, Problem, Scalar
 from onvp.sandbox.wire.errors import WireError
@@ -31,8 +30,7 @@ class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True
     pass
 
 
-Items = Annotated[list[Scalar], Meta(max_length=1024)]
-Fact = Scalar | Items | Annotated[dict[str, Scalar | Items], Meta(max_length=64)]
+Fact = Scalar | list[Scalar] | dict[str, Scalar | list[Scalar]]
 """What a run's record can hold about the run. Keys are text alone, as in `onvp.sandbox.wire.calls`."""
 
 
@@ -123,7 +121,7 @@ class End(_Message, frozen=True, tag="end"):
     error: str = ""
     problems: list[Problem] = []
     counters: dict[str, float] = {}
-    facts: Annotated[dict[str, Fact], Meta(max_length=64)] = {}
+    facts: dict[str, Fact] = {}
 
 
 Body = State | Output | Result | Measurement | Artifact | Refusal | Clamped | Note | End

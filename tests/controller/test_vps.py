@@ -200,7 +200,7 @@ def test_strange_values_do_not_hide_a_run(tmp_path: Path) -> None:
                 vp.spool.append(run, body)
             told = (await user.get(f"/v1/runs/{run}/events?follow=1")).text
             kinds = [json.loads(line)["type"] for line in told.split("\n") if line]
-            assert kinds == ["run", "state", "clamped", "note", "result", "output", "end", "run"]
+            assert kinds == ["run", "state", "note", "note", "result", "output", "end", "run"]
             for path in ("", f"/{run}", f"/{run}/vps/vp1/files", f"/{run}/vps/vp1/file?name=run.json"):
                 assert (await user.get(f"/v1/runs{path}")).status_code == 200
             assert (await user.get(f"/v1/runs/{run}")).json()["vps"]["vp1"]["outcome"] == "failed"
