@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import socket
 from collections.abc import Callable
@@ -41,9 +42,14 @@ def nobody() -> None:
     os.setresuid(65533, 65533, 65533)
 
 
+def dumpable() -> None:
+    """A process whose user changed on the way is not dumpable any more (prctl(2), PR_SET_DUMPABLE)."""
+    ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)
+
+
 STEPS = {
     "no_new_privs": (steps.NoNewPrivileges(), lambda: None),
-    "undumpable": (steps.Undumpable(), lambda: None),
+    "undumpable": (steps.Undumpable(), dumpable),
     "death with parent": (steps.DieWithParent(os.getpid()), lambda: None),
     "landlock": (steps.Landlock(7, thorough=True), lambda: steps.NoNewPrivileges().apply()),
     "rlimits": (steps.ResourceLimits(Limits(), 1 << 30, 1 << 40), lambda: None),
