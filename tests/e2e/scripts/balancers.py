@@ -5,7 +5,9 @@ import sys
 from scamper import ScamperCtrl
 
 ctrl = ScamperCtrl(unix=sys.argv[1])
-o = ctrl.do_tracelb(sys.argv[2], method="udp-sport", firsthop=6, wait_probe=0.15, wait_timeout=1, sync=True)
+o = ctrl.do_tracelb(
+    sys.argv[2], confidence=99, method="udp-sport", firsthop=6, wait_probe=0.15, wait_timeout=1, sync=True
+)
 print("nodes", o.node_count, "links", o.link_count, "udp", o.is_udp())
 for node in o.nodes():
     nexts = sorted(link.far.src for link in node.links() if link.far is not None)
